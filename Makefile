@@ -1,0 +1,46 @@
+# Every target does its own set-up from a bare clone, in .venv.
+PYTHON  ?= python3
+WORKERS ?= 2
+VENV    := .venv
+BIN     := $(VENV)/bin
+READY   := $(VENV)/.ready
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup demo test lint format bench clean
+
+help:    ## show this list
+	@sed -n 's/^\([a-z]*\): *[^#]*## */  make \1 - /p' $(MAKEFILE_LIST)
+
+setup: $(READY) ## install crosstile, with plots and development tools, in .venv
+
+# The stamp comes last, so that an interrupted install is done again.
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "crosstile needs Python 3.11 or newer; name one: make PYTHON=python3.11")'
+	@echo "setting up $(VENV) (once; a minute or two)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[plots,dev]' -c constraints.txt
+	@touch $@
+
+demo: $(READY) ## train on MNIST with the full cell, and leave the results in build/demo
+	$(BIN)/crosstile demo --out build/demo
+
+test: $(READY) ## run every test, on WORKERS processes (default 2)
+	$(BIN)/python -m pytest -n $(WORKERS)
+
+lint: $(READY) ## ruff (lint, format) and pyright, as CI runs them
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+
+format: $(READY) ## let ruff put the files in shape
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# One process, so that the programs compared do not share the machine with anything of ours.
+bench: $(READY) ## training throughput of both engines and of the peers installed; build/bench
+	$(BIN)/python -m benchmarks --out build/bench
+
+clean:   ## remove .venv, build and caches
+	rm -rf $(VENV) build .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find . -name __pycache__ -not -path './.git/*' -prune -exec rm -rf {} +

@@ -1,0 +1,1 @@
+"""The golden model: integer control (digital), physics (analog), whole networks (training)."""

@@ -1,0 +1,1 @@
+"""Physics: PCM, capacitors, cells, arrays, converters, on exact integer grids."""

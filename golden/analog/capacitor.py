@@ -1,0 +1,133 @@
+"""The lower-significance conductance: a 3T1C cell per crosspoint and its reference.
+
+State `lower` is g - g_ref without the mismatch at V0, in fine units: zero after a precharge.
+"""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.analog import tables
+from golden.analog.parameters import GRID, MAX_STEP, DeviceParameters
+from golden.analog.random import Mechanism, bell, bell_scale, philox, scaled
+from spec.formats import nearest
+from spec.parameter import as_fraction
+from spec.tile import TileSpec
+
+IntArray = NDArray[np.int64]
+
+SLOPE_BITS = 10
+"""The slope acts in steps of 2^-10 of the step size, so that c * step * factor fits 31 bits."""
+
+SPREAD_BITS = 16
+ROOTS = np.array([nearest(Fraction(str(n**0.5)) * 256) for n in range(33)], np.int64)
+"""256 sqrt(n): the spread of n independent cycle-to-cycle steps."""
+
+
+class Capacitors:
+    """The capacitors of a tile; arrays (rows, columns). Only `lower` is state.
+
+    step_up, step_down int16: change of one coincidence. mismatch int32: (g - g_ref) at V0.
+    """
+
+    def __init__(self, spec: TileSpec, devices: DeviceParameters, seed: int, tile: int) -> None:
+        """Draw the fixed device-to-device variations from the seed; start precharged."""
+        capacitor = devices.capacitor
+        shape = (spec.rows, spec.columns)
+        cells = np.arange(spec.rows * spec.columns).reshape(shape)
+
+        def variation(mechanism: Mechanism, sigma: float, unit: int) -> IntArray:
+            draws = bell(philox(seed, mechanism, tile, cells, 0))
+            return scaled(draws, bell_scale(as_fraction(sigma) * unit))
+
+        one = 1 << SPREAD_BITS
+        step = nearest(as_fraction(capacitor.step) * GRID)
+        size = one + variation(Mechanism.STEP, capacitor.step_spread, one)
+        beta = variation(Mechanism.MISMATCH, capacitor.up_down_mismatch, one)
+
+        def steps(factor: IntArray) -> NDArray[np.int16]:
+            value = (((step * size) >> SPREAD_BITS) * factor) >> SPREAD_BITS
+            return np.clip(value, 0, MAX_STEP).astype(np.int16)
+
+        self.step_up, self.step_down = steps(one + beta), steps(one - beta)
+        sigma = capacitor.reference_mismatch
+        self.mismatch = variation(Mechanism.REFERENCE, sigma, GRID).astype(np.int32)
+        self.lower = np.zeros(shape, np.int32)
+        self.bound = nearest(as_fraction(capacitor.bound) * GRID)
+        self.slope = nearest(
+            as_fraction(capacitor.slope) / as_fraction(capacitor.bound) * (1 << SLOPE_BITS)
+        )
+        self.cycle_scale = bell_scale(as_fraction(capacitor.cycle_to_cycle) * (1 << SPREAD_BITS))
+        self._address = (seed, tile, spec.columns)
+        self.leak_loss, self.leak_target = _leak(spec, devices)
+
+    def pulse(
+        self,
+        rows: IntArray,
+        columns: IntArray,
+        counts: IntArray,
+        charge: NDArray[np.bool_],
+        ordinal: int,
+    ) -> None:
+        """Apply `counts` (n, m) coincidences to cells (rows (n,), columns (m,)).
+
+        charge (m,): up or down. All steps of one UPDATE see the g that it found. A step shrinks
+        towards the bound it moves to, and grows away from it, by the slope.
+        """
+        cells = np.ix_(rows, columns)
+        g = self.lower[cells]
+        step = np.where(charge, self.step_up[cells], self.step_down[cells]).astype(np.int32)
+        tilt = (self.slope * (g >> SLOPE_BITS)) >> SLOPE_BITS
+        factor = (1 << SLOPE_BITS) - np.where(charge, tilt, -tilt)
+        counts = counts.astype(np.int32)
+        change = (counts * step * factor) >> SLOPE_BITS
+        if self.cycle_scale:
+            change = change + self._cycle(rows, columns, counts, step, ordinal)
+        moved = np.where(charge, g + change, g - change)
+        moved = np.minimum(np.maximum(moved, -self.bound), self.bound)
+        self.lower[cells] = np.where(counts > 0, moved, g)
+
+    def _cycle(
+        self, rows: IntArray, columns: IntArray, counts: NDArray, step: NDArray, ordinal: int
+    ) -> NDArray[np.int32]:
+        seed, tile, width = self._address
+        cells = rows[:, None] * width + columns[None, :]
+        draws = bell(philox(seed, Mechanism.CYCLE, tile, cells, ordinal))
+        relative = scaled(draws, self.cycle_scale)
+        noise = ((step * ROOTS[counts]) >> 8) * relative
+        return (noise >> SPREAD_BITS).astype(np.int32)
+
+    def precharge(self, row: int) -> None:
+        """Bring a row and its reference to V0."""
+        self.lower[row] = 0
+
+    def leak(self) -> bool:
+        """One tick: every capacitor relaxes towards its target by one factor, one rounding.
+
+        False where nothing moved, and so nothing will before the next write.
+        """
+        if self.leak_loss:
+            distance = self.lower.astype(np.int64) - self.leak_target
+            loss = (distance * self.leak_loss + (1 << 29)) >> tables.VALUE_BITS
+            moved = self.lower - loss
+            moved = np.minimum(np.maximum(moved, -self.bound), self.bound)
+            if (moved != self.lower).any():
+                self.lower[:] = moved
+                return True
+        return False
+
+
+def _leak(spec: TileSpec, devices: DeviceParameters) -> tuple[int, int]:
+    """(2^30 x share lost a tick, the level relaxed to in fine units)."""
+    capacitor = devices.capacitor
+    if capacitor.leak_tau_ns == 0:
+        return 0, 0
+    tick = Fraction(spec.timing.leak_tick_ns)
+    loss = tables.decay_loss(tick, as_fraction(capacitor.leak_tau_ns))
+    if capacitor.reference == "tracking":
+        return loss, 0
+    volts = as_fraction(capacitor.leak_target_V) - as_fraction(capacitor.start_V)
+    return loss, nearest(volts / as_fraction(capacitor.volt_per_weight) * GRID)

@@ -1,0 +1,91 @@
+"""Converters: integrated charge to raw codes, with channel offset, noise, one rounding, rails.
+
+The charge is exact: an integer of (fine unit x cycle). Full scales are powers of two, so that a
+conversion is a shift.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.analog.parameters import GRID_BITS, DeviceParameters
+from golden.analog.random import Mechanism, NoiseLines, bell, bell_scale, philox, scaled
+from spec.formats import Signed, round_half_even
+from spec.parameter import as_fraction
+from spec.tile import TileSpec
+
+IntArray = NDArray[np.int64]
+OFFSET_BITS = 8
+
+
+class Range:
+    """One range of a side's converters: format, shift of the LSB, noise scale."""
+
+    def __init__(self, code: Signed, shift: int, devices: DeviceParameters) -> None:
+        """`shift`: log2 of the LSB in charge units."""
+        self.code, self.shift = code, shift
+        self.noise_scale = bell_scale(as_fraction(devices.converter.read_noise) * (1 << shift))
+
+
+def ranges(spec: TileSpec, devices: DeviceParameters) -> tuple[Range, Range, Range]:
+    """(FORWARD, BACKWARD, READ)."""
+    c = spec.converters
+
+    def lsb(full_scale_log2: int, bits: int, drive_bits: int) -> int:
+        return GRID_BITS + drive_bits + full_scale_log2 - (bits - 1)
+
+    forward = lsb(c.forward_range_log2, c.forward_bits, spec.codes.pwm_bits)
+    backward = lsb(c.backward_range_log2, c.backward_bits, spec.codes.column_bits)
+    read = lsb(c.read_range_log2, c.read_bits, 0)
+    return (
+        Range(spec.forward_code, forward, devices),
+        Range(spec.backward_code, backward, devices),
+        Range(spec.weight_code, read, devices),
+    )
+
+
+class Converters:
+    """One side's channels: offsets (channels,) in 2^-8 LSB, fixed; noise ordinals, state."""
+
+    def __init__(self, devices: DeviceParameters, side: str, channels: int, seed: int, tile: int):
+        """`side` is "row" or "column"; offsets are drawn from the seed."""
+        column = side == "column"
+        offset = Mechanism.COLUMN_OFFSET if column else Mechanism.ROW_OFFSET
+        draws = bell(philox(seed, offset, tile, np.arange(channels), 0))
+        sigma = as_fraction(devices.converter.channel_offset) * (1 << OFFSET_BITS)
+        self.offsets = scaled(draws, bell_scale(sigma))
+        noise = Mechanism.COLUMN_NOISE if column else Mechanism.ROW_NOISE
+        self.noise = NoiseLines(seed, noise, tile, channels)
+
+    def convert(
+        self,
+        charge: IntArray,
+        to: Range,
+        active: NDArray[np.bool_] | None = None,
+        spread: IntArray | None = None,
+    ) -> IntArray:
+        """Raw codes (channels,) of charges (channels,); inactive channels give 0.
+
+        `spread` (channels,): bell scale of the driven cells' own noise. One draw serves both, on
+        the larger scale's terms: noise is drawn once per result.
+        """
+        draw = self.noise.draw(active)
+        noise = scaled(draw, to.noise_scale if spread is None else spread)
+        total = charge + noise + offset_charge(self.offsets, to.shift)
+        raw = round_half_even(total, to.shift)
+        raw = np.minimum(np.maximum(raw, to.code.low), to.code.high)
+        return raw if active is None else np.where(active, raw, 0)
+
+
+def offset_charge(offsets: IntArray, shift: int) -> IntArray:
+    """Channel offsets (channels,) of 2^-8 LSB in charge units."""
+    return (offsets << shift) >> OFFSET_BITS
+
+
+def joint_spread(converter: int, cells: IntArray) -> IntArray:
+    """Scale of two independent noises as one draw: root of the sum of squares, rounded down.
+
+    Exact on every platform: the squares stay below 2^53 and IEEE's square root is correct.
+    """
+    return np.sqrt((cells * cells + converter * converter).astype(np.float64)).astype(np.int64)

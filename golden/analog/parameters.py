@@ -1,0 +1,166 @@
+"""What the devices are like. Every value with unit, tag and source; every mechanism has an off.
+
+One weight unit is the range of the capacitor; `pcm_range_uS` of one device is one unit before the
+significance gain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from spec.errors import InputError
+from spec.parameter import as_fraction, check_fields, parameter
+
+GRID_BITS = 20
+GRID = 1 << GRID_BITS
+"""Fine units in a weight unit: every analog state is an integer of them."""
+
+MAX_STEP = (1 << 15) - 1
+
+
+@dataclass(frozen=True)
+class PcmParameters:
+    """The higher-significance pair."""
+
+    pcm_model: str = parameter(
+        "programmed_state",
+        "statistics of a programming event",
+        tag="found",
+        source="programmed_state: ICECS 2019; set_pulse: Nandakumar 2018",
+        choices=("programmed_state", "set_pulse"),
+    )
+    significance_gain: float = parameter(
+        3.0, "F in W = F(G+ - G-) + p(g - g_ref)", tag="assumed", low=0.125, high=64
+    )
+    pcm_range_uS: float = parameter(
+        20.0,
+        "conductance range used of a device; one weight unit",
+        unit="uS",
+        tag="found",
+        source="physics: below 20 uS",
+        low=1,
+        high=100,
+    )
+    programming_noise: float = parameter(
+        1.0, "scale on the model's programming spread; 0: off", tag="design", low=0, high=10
+    )
+    drift: bool = parameter(True, "conductance drift g (t/t0)^-nu", tag="found", source="ICECS 2019")
+    drift_t0_s: float = parameter(
+        20.0, "start of the drift clock", unit="s", tag="found", source="ICECS 2019",
+        low=1e-9, high=1e6,
+    )  # fmt: skip
+    pcm_read_noise: float = parameter(
+        1.0, "scale on the model's read noise in a READ; 0: off", tag="design", low=0, high=10
+    )
+    reset_uS: float = parameter(
+        0.1, "conductance after RESET", unit="uS", tag="found", source="Nandakumar 2018",
+        low=0, high=5,
+    )  # fmt: skip
+    reset_spread: float = parameter(
+        0.1, "relative spread of RESET", tag="found", source="Nandakumar 2018", low=0, high=0.28
+    )
+    stuck_fraction: float = parameter(
+        0.0, "share of PCM devices that do not switch, half on, half dead", tag="assumed",
+        low=0, high=1,
+    )  # fmt: skip
+    read_time_ns: float = parameter(
+        1000.0, "age at which programmed_state's read noise is taken", unit="ns", tag="assumed",
+        low=300, high=1e18,
+    )  # fmt: skip
+    direct_update: bool = parameter(
+        False, "UPDATE pulses SET the pair itself (the pcm-only cell)", tag="design"
+    )
+    refresh_level: float = parameter(
+        0.4,
+        "pcm-only: a row with a device above this share of the range is refreshed",
+        tag="assumed",
+        low=0.05,
+        high=1,
+    )
+
+
+@dataclass(frozen=True)
+class CapacitorParameters:
+    """The lower-significance conductance and its reference."""
+
+    step: float = parameter(
+        0.001, "mean change of one coincidence", unit="weight", tag="assumed", low=1e-5, high=0.0156
+    )
+    step_spread: float = parameter(
+        0.10, "relative device-to-device spread of the step", tag="assumed", low=0, high=0.5
+    )
+    up_down_mismatch: float = parameter(
+        0.06, "spread of beta in step_up, step_down = step (1 +- beta)", tag="assumed", low=0,
+        high=0.5,
+    )  # fmt: skip
+    slope: float = parameter(
+        0.05, "relative loss of step from the centre to a bound", tag="found",
+        source="aihwkit CapacitorPreset, after Li et al. VLSI 2018", low=0, high=1,
+    )  # fmt: skip
+    bound: float = parameter(
+        1.0, "range of g around its start", unit="weight", tag="assumed", low=0.05, high=1.0
+    )
+    cycle_to_cycle: float = parameter(
+        0.0, "relative spread of each single step; 0: off", tag="assumed", low=0, high=1
+    )
+    leak_tau_ns: float = parameter(
+        5e7, "time constant of the capacitor's leak; 0: no leak", unit="ns", tag="assumed", low=0,
+        high=1e18,
+    )  # fmt: skip
+    reference: str = parameter(
+        "tracking",
+        "g_ref leaks with its row, or is fixed",
+        tag="assumed",
+        choices=("tracking", "fixed"),
+    )
+    reference_mismatch: float = parameter(
+        0.02, "spread of (g - g_ref) at V0: read-FET thresholds", unit="weight", tag="assumed",
+        low=0, high=0.2,
+    )  # fmt: skip
+    start_V: float = parameter(
+        0.5, "precharge voltage V0", unit="V", tag="found", source="Ambrogio 2018", low=0, high=2
+    )
+    leak_target_V: float = parameter(
+        0.8, "voltage a capacitor leaks towards", unit="V", tag="found", source="Ambrogio 2018",
+        low=0, high=2,
+    )  # fmt: skip
+    volt_per_weight: float = parameter(
+        0.3, "gate voltage for one weight unit of g", unit="V", tag="assumed", low=0.01, high=10
+    )
+
+
+@dataclass(frozen=True)
+class ConverterParameters:
+    """Converter imperfections, in LSB of whichever range converts."""
+
+    read_noise: float = parameter(
+        0.5, "noise of each conversion", unit="LSB", tag="assumed", low=0, high=16
+    )
+    channel_offset: float = parameter(
+        2.0, "spread of the channels' offsets, auto-zeroed", unit="LSB", tag="assumed", low=0,
+        high=16,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class DeviceParameters:
+    """Everything about the devices of a tile."""
+
+    pcm: PcmParameters = field(default_factory=PcmParameters)
+    capacitor: CapacitorParameters = field(default_factory=CapacitorParameters)
+    converter: ConverterParameters = field(default_factory=ConverterParameters)
+
+    def __post_init__(self) -> None:
+        """Check every field and the grid's headroom."""
+        for part in (self.pcm, self.capacitor, self.converter):
+            check_fields(part)
+        if self.pcm.pcm_model == "set_pulse" and self.pcm.reset_uS <= 0:
+            raise InputError("reset_uS: the set_pulse model starts above 0")
+        if self.pcm.direct_update and self.pcm.pcm_model != "set_pulse":
+            raise InputError("direct_update: needs pcm_model=set_pulse")
+
+    @property
+    def fine_per_uS(self) -> Fraction:
+        """Fine units in a microsiemens."""
+        return GRID / as_fraction(self.pcm.pcm_range_uS)

@@ -1,0 +1,141 @@
+"""The tile controller: commands in, boundary events out. Joins the digital blocks.
+
+Holds one active row vector (set by FORWARD) and one active column vector (set by BACKWARD or by
+UPDATE with new columns), and the derivative mask of its last FORWARD, applied as column codes
+enter.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.digital import converter, neuron, update_stream
+from golden.digital.polarity import PolarityBank
+from golden.digital.pulse_width import column_durations, row_durations
+from golden.digital.transfer import Counters, Kind, TransferSequencer, read_row
+from golden.digital.update_stream import UpdateStream
+from spec.boundary import ArrayMacro, Pair
+from spec.tile import TileSpec
+
+IntArray = NDArray[np.int64]
+
+
+class TileController:
+    """One tile's control in integers. Drives an `ArrayMacro`."""
+
+    def __init__(
+        self,
+        spec: TileSpec,
+        array: ArrayMacro,
+        set_table: IntArray,
+        lfsr_states: tuple[int, int],
+        *,
+        hidden: bool = True,
+    ) -> None:
+        """`set_table` (spec.set_table_entries,) of step codes; `lfsr_states` row and column.
+
+        `hidden` tiles apply the derivative of the clipped ReLU to their column codes.
+        """
+        if set_table.shape != (spec.set_table_entries,):
+            raise ValueError(f"SET table {set_table.shape}: {spec.set_table_entries} entries")
+        self.spec, self.array = spec, array
+        self.hidden = hidden
+        self.active = np.ones(spec.columns, np.bool_)
+        self.counters = Counters()
+        self.polarity = PolarityBank(spec.rows)
+        self.set_table = set_table
+        self.row_stream = UpdateStream(spec, "row", lfsr_states[0])
+        self.column_stream = UpdateStream(spec, "column", lfsr_states[1])
+        self.forward_offsets = np.zeros(spec.columns, np.int64)
+        self.backward_offsets = np.zeros(spec.rows, np.int64)
+        self.transfers = TransferSequencer(
+            spec, array, self.polarity, set_table, self.active, self.counters
+        )
+        self._rows: IntArray | None = None
+        self._columns: IntArray | None = None
+        self._mask: NDArray[np.bool_] | None = None
+
+    def calibrate(self) -> None:
+        """Auto-zero both sides: channel offsets from averaged zero-drive conversions."""
+        repeats = range(1 << self.spec.converters.calibration_log2)
+        columns = np.array([self.array.convert_forward(self.active) for _ in repeats])
+        rows = np.array([self.array.convert_backward() for _ in repeats])
+        average = self.spec.converters.calibration_log2
+        self.forward_offsets = converter.auto_zero(columns, average)
+        self.backward_offsets = converter.auto_zero(rows, average)
+
+    def set_rates(self, row_scale: int, column_scale: int) -> None:
+        """Write the learning rate: threshold scales of both sides, at least unit scale."""
+        if row_scale <= self.spec.row_code.high or column_scale <= self.spec.column_code.high:
+            raise ValueError("a threshold scale is at least 2^w of its side")
+        self.row_stream.scale, self.column_stream.scale = row_scale, column_scale
+
+    def forward(self, row_codes: IntArray) -> IntArray:
+        """FORWARD: row codes (rows - 1,) to signed codes (columns,); a phase per polarity."""
+        self._rows = row_durations(self.spec, row_codes)
+        for polarity, durations in self.polarity.phases(self._rows):
+            self.array.integrate_columns(durations, int(polarity))
+        code = self.spec.forward_code
+        raw = self.array.convert_forward(self.active)
+        self.counters.saturated += converter.at_rail(raw[self.active], code)
+        codes = np.where(self.active, converter.corrected(raw, self.forward_offsets, code), 0)
+        if self.hidden:
+            self._mask = neuron.derivative(codes, code)
+        return codes
+
+    def backward(self, column_codes: IntArray) -> IntArray:
+        """BACKWARD: signed column codes (columns,) to signed codes (rows - 1,)."""
+        if self.spec.rows == 1:
+            raise ValueError("BACKWARD needs more than the bias row")
+        columns = self._enter(column_codes)
+        self.array.integrate_rows(columns, self.polarity.bits)
+        code = self.spec.backward_code
+        raw = self.array.convert_backward()
+        self.counters.saturated += converter.at_rail(raw, code)
+        return converter.corrected(raw, self.backward_offsets, code)[:-1]
+
+    def update(self, new_columns: IntArray | None = None) -> None:
+        """UPDATE with the active vectors, or with new signed column codes (columns,)."""
+        columns = self._columns if new_columns is None else self._enter(new_columns)
+        if self._rows is None or columns is None:
+            raise RuntimeError("NO_VECTOR: UPDATE needs a FORWARD and column codes first")
+        row_words = update_stream.row_words(self.row_stream.table(), self._rows)
+        column_words = update_stream.column_words(self.column_stream.table(), columns)
+        column_words = np.where(self.active, column_words, 0).astype(np.uint32)
+        for polarity, words in self.polarity.phases(row_words):
+            charge = (columns > 0) ^ bool(polarity)
+            self.array.update(words, column_words, charge)
+
+    @property
+    def derivative_mask(self) -> NDArray[np.bool_]:
+        """Where the neurons of the last FORWARD have slope one (columns,)."""
+        if self._mask is None:
+            return np.ones(self.spec.columns, np.bool_)
+        return self._mask
+
+    def transfer(self, first: int, last: int) -> None:
+        """TRANSFER rows first..last."""
+        self.transfers.start(Kind.TRANSFER, first, last)
+        self.transfers.run()
+
+    def load(self, row: int, codes: IntArray) -> None:
+        """LOAD a row's weight codes (columns,); a row of the wrong length changes nothing."""
+        if codes.shape != (self.spec.columns,):
+            raise ValueError(f"{codes.shape} weights for {self.spec.columns} columns")
+        self.transfers.start(Kind.LOAD, row, row, codes)
+        self.transfers.run()
+
+    def init(self, first: int, last: int) -> None:
+        """INIT rows first..last: blank PCM and capacitors, NORMAL polarity."""
+        self.transfers.start(Kind.INIT, first, last)
+        self.transfers.run()
+
+    def read(self, row: int, pair: Pair) -> IntArray:
+        """READ weight codes (columns,) of a row."""
+        return read_row(self.spec, self.array, self.polarity, self.active, row, pair)
+
+    def _enter(self, column_codes: IntArray) -> IntArray:
+        columns = column_durations(self.spec, column_codes)
+        self._columns = np.where(self.active & self.derivative_mask, columns, 0)
+        return self._columns

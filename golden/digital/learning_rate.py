@@ -1,0 +1,39 @@
+"""The learning rate as threshold scales: integers, split equally over rows and columns."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+from spec.errors import InputError
+from spec.tile import TileSpec
+
+SCALE_BITS = 16
+
+
+def threshold_scales(spec: TileSpec, step: Fraction, rate: Fraction) -> tuple[int, int]:
+    """(M_row, M_column) so that a mean update is rate * x * d in weight units.
+
+    `step` is the nominal weight of one coincidence. A line of code c pulses in c/M of the slots,
+    so slots * step * 2^(row bits + column bits + gain) / (M_row M_column) must equal the rate.
+
+    Raises InputError where the rate is above what all slots can give, or too small for the
+    registers.
+    """
+    gain = Fraction(2) ** spec.column_gain_log2
+    if rate <= 0:
+        raise InputError("learning_rate: give a value above 0")
+    attenuation = spec.update.slots * step * gain / rate
+    if attenuation < 1:
+        most = float(spec.update.slots * step * gain)
+        raise InputError(
+            f"learning_rate={float(rate):g}: slots x step allow at most {most:g}; "
+            "lower it or raise slots or step"
+        )
+    scales = []
+    for bits in (spec.codes.pwm_bits, spec.codes.column_bits):
+        square = attenuation * (1 << (2 * bits))
+        scales.append((math.isqrt(math.floor(4 * square)) + 1) // 2)
+    if max(scales) >= 1 << SCALE_BITS:
+        raise InputError(f"learning_rate={float(rate):g}: too small for {SCALE_BITS}-bit scales")
+    return scales[0], scales[1]

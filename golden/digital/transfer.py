@@ -1,0 +1,305 @@
+"""The transfer sequencer: journal, targets, program-and-verify, trim, commit; row by row.
+
+`step` performs one state: at most one strobe or READ at the array. Between rows the tile is
+always consistent; within a row the journal says how to go on. It knows weight codes only: F lives
+in the analog gain and in the content of the SET table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum, auto
+
+import numpy as np
+from numpy.typing import NDArray
+
+from golden.digital.converter import read_code, saturate
+from golden.digital.polarity import PolarityBank
+from golden.digital.update_stream import thermometer
+from spec.boundary import ArrayMacro, Pair
+from spec.tile import TileSpec
+
+IntArray = NDArray[np.int64]
+
+
+class Kind(Enum):
+    """Which command a row is worked for."""
+
+    TRANSFER = 0
+    LOAD = 1
+    INIT = 2
+
+
+class State(Enum):
+    """States of the sequencer, in order."""
+
+    IDLE = auto()
+    READ_LOWER_BEFORE = auto()
+    READ_ALL = auto()
+    JOURNAL = auto()
+    PRECHARGE = auto()
+    FLIP = auto()
+    READ_LOWER = auto()
+    ERASE = auto()
+    SET = auto()
+    VERIFY = auto()
+    TRIM_READ = auto()
+    TRIM_PULSE = auto()
+    COMMIT = auto()
+
+
+@dataclass
+class Journal:
+    """What a row needs to be finished after a soft reset."""
+
+    codes: IntArray
+    valid: bool = False
+    row: int = 0
+    p_new: int = 0
+    kind: Kind = Kind.TRANSFER
+
+
+@dataclass
+class Counters:
+    """Rows committed, programming attempts, columns left unconverged, saturated conversions."""
+
+    rows: int = 0
+    attempts: int = 0
+    not_programmed: int = 0
+    not_trimmed: int = 0
+    saturated: int = 0
+
+
+@dataclass
+class TransferSequencer:
+    """Works rows `first..last` of one command through the array.
+
+    `set_table` (entries,) gives step codes; `active` (columns,) are the columns not masked.
+    """
+
+    spec: TileSpec
+    array: ArrayMacro
+    polarity: PolarityBank
+    set_table: IntArray
+    active: NDArray[np.bool_]
+    counters: Counters
+    state: State = State.IDLE
+    next_row: int = 0
+    last_row: int = 0
+    abort: bool = False
+    journal: Journal = field(init=False)
+
+    def __post_init__(self) -> None:
+        """An empty journal, and one handler a state."""
+        columns = self.spec.columns
+        self.journal = Journal(np.zeros(columns, np.int64))
+        self._kind = Kind.TRANSFER
+        self._codes = np.zeros(columns, np.int64)
+        self._handlers: dict[State, Callable[[], State]] = {
+            State.READ_LOWER_BEFORE: self._read_lower_before,
+            State.READ_ALL: self._read_all,
+            State.JOURNAL: self._write_journal,
+            State.PRECHARGE: self._precharge,
+            State.FLIP: self._flip,
+            State.READ_LOWER: self._read_lower,
+            State.ERASE: self._erase,
+            State.SET: self._set,
+            State.VERIFY: self._verify,
+            State.TRIM_READ: self._trim_read,
+            State.TRIM_PULSE: self._trim_pulse,
+            State.COMMIT: self._commit,
+        }
+
+    # -- commands ----------------------------------------------------------------------------
+
+    def start(self, kind: Kind, first: int, last: int, codes: IntArray | None = None) -> None:
+        """Take a range of rows; LOAD brings `codes` (columns,) and takes one row."""
+        if self.state is not State.IDLE or self.journal.valid:
+            raise RuntimeError("the sequencer is busy or a row is incomplete")
+        self.next_row, self.last_row, self.abort = first, last, False
+        self._kind = kind
+        if kind is Kind.LOAD:
+            if codes is None:
+                raise ValueError("LOAD brings weight codes")
+            self._codes = saturate(codes.astype(np.int64), self.spec.weight_code)
+        self._enter_row()
+
+    def resume(self) -> None:
+        """Go on after a soft reset: a valid journal re-enters at precharge."""
+        if self.journal.valid:
+            self._kind = self.journal.kind
+            self.state = State.PRECHARGE
+        elif self._kind is not Kind.LOAD and self.next_row <= self.last_row:
+            self._enter_row()
+
+    def soft_reset(self) -> None:
+        """Forget convergence, attempt and trim state; the journal and the range stay."""
+        self.state = State.IDLE
+
+    def run(self) -> None:
+        """Step until idle."""
+        while self.state is not State.IDLE:
+            self.step()
+
+    def step(self) -> None:
+        """Perform the present state and move to the next."""
+        self.state = self._handlers[self.state]()
+
+    # -- states ------------------------------------------------------------------------------
+
+    def _enter_row(self) -> None:
+        if self._kind is Kind.TRANSFER:
+            compensated = self.spec.transfer.leak_compensation > 0
+            self.state = State.READ_LOWER_BEFORE if compensated else State.READ_ALL
+        else:
+            if self._kind is Kind.INIT:
+                self._codes = np.zeros(self.spec.columns, np.int64)
+            self.state = State.JOURNAL
+
+    def _read_lower_before(self) -> State:
+        self._lower_before = self._read(self.next_row, Pair.LOWER)
+        return State.READ_ALL
+
+    def _read_all(self) -> State:
+        codes = self._read(self.next_row, Pair.ALL)
+        compensation = self.spec.transfer.leak_compensation
+        if compensation:
+            codes = codes + ((self._lower_before * compensation) >> 8)
+            codes = saturate(codes, self.spec.weight_code)
+        self._codes = codes
+        return State.JOURNAL
+
+    def _write_journal(self) -> State:
+        journal, row = self.journal, self.next_row
+        bit = int(self.polarity.bits[row])
+        inverts = self._kind is Kind.TRANSFER and self.spec.transfer.polarity_inversion
+        journal.row, journal.kind, journal.codes = row, self._kind, self._codes.copy()
+        journal.p_new = 0 if self._kind is Kind.INIT else bit ^ int(inverts)
+        journal.valid = True
+        return State.PRECHARGE
+
+    def _precharge(self) -> State:
+        self.array.precharge(self.journal.row)
+        return State.FLIP
+
+    def _flip(self) -> State:
+        self.polarity.flip_to(self.journal.row, self.journal.p_new)
+        self._attempt = 0
+        if self.journal.kind is Kind.INIT:
+            self._programming = np.zeros(self.spec.columns, np.bool_)
+            return State.ERASE
+        return State.READ_LOWER
+
+    def _read_lower(self) -> State:
+        lower = self._read(self.journal.row, Pair.LOWER)
+        transfer = self.spec.transfer
+        sign = 1 - 2 * self.journal.p_new
+        target = self.journal.codes - sign * transfer.offset - lower
+        target = np.clip(target, -transfer.c_max, transfer.c_max)
+        small = (target == 0) | ((sign * target > 0) & (sign * target < transfer.offset))
+        self._target = target
+        self._programming = self.active & ~small & transfer.program_pcm
+        self._c = target.copy()
+        return State.ERASE
+
+    def _erase(self) -> State:
+        # The first attempt erases every column, so that small targets end in RESET.
+        active = self.active if self._attempt == 0 else self._programming
+        self.array.reset(self.journal.row, active)
+        if self._programming.any():
+            return State.SET
+        return self._programmed()
+
+    def _set(self) -> State:
+        index = np.abs(self._c) >> self.spec.transfer.set_shift
+        step_codes = np.where(self._programming, self.set_table[index], 0)
+        minus = self._programming & (self._c < 0)
+        self.array.set(self.journal.row, self._programming, minus, step_codes)
+        self._attempt += 1
+        self.counters.attempts += 1
+        return State.VERIFY
+
+    def _verify(self) -> State:
+        transfer = self.spec.transfer
+        error = self._target - self._read(self.journal.row, Pair.HIGHER)
+        self._programming &= np.abs(error) > transfer.prog_tol
+        if not self._programming.any():
+            return self._programmed()
+        if self._attempt == transfer.prog_limit:
+            self.counters.not_programmed += int(np.count_nonzero(self._programming))
+            return self._programmed()
+        # c keeps the target's sign and never reaches zero: one device, at least one code.
+        sign = np.sign(self._target)
+        magnitude = np.clip(sign * (self._c + error), 1, transfer.c_max)
+        self._c = np.where(self._programming, sign * magnitude, self._c)
+        return State.ERASE
+
+    def _programmed(self) -> State:
+        if self.journal.kind is Kind.INIT:
+            return State.COMMIT
+        columns = self.spec.columns
+        self._trimming = self.active.copy()
+        self._damping = np.zeros(columns, np.int64)
+        self._last_sign = np.zeros(columns, np.int64)
+        self._trains = 0
+        return State.TRIM_READ
+
+    def _trim_read(self) -> State:
+        transfer = self.spec.transfer
+        residual = self.journal.codes - self._read(self.journal.row, Pair.ALL)
+        self._trimming &= np.abs(residual) > transfer.trim_tol
+        if not self._trimming.any():
+            return State.COMMIT
+        if self._trains == transfer.trim_limit:
+            self.counters.not_trimmed += int(np.count_nonzero(self._trimming))
+            return State.COMMIT
+        # An undamped trim diverges where a step is over twice nominal.
+        sign = np.sign(residual)
+        self._damping += sign * self._last_sign < 0
+        self._last_sign = sign
+        self._residual = residual
+        return State.TRIM_PULSE
+
+    def _trim_pulse(self) -> State:
+        transfer, journal = self.spec.transfer, self.journal
+        shift = transfer.trim_shift + self._damping
+        pulses = (np.abs(self._residual) * transfer.trim_gain) >> shift
+        pulses = np.minimum(np.maximum(pulses, 1), self.spec.update.slots)
+        words = np.where(self._trimming, thermometer(pulses), 0).astype(np.uint32)
+        row_words = np.zeros(self.spec.rows, np.uint32)
+        row_words[journal.row] = (1 << self.spec.update.slots) - 1
+        charge = (self._residual > 0) ^ bool(self.polarity.bits[journal.row])
+        self.array.update(row_words, words, charge)
+        self._trains += 1
+        return State.TRIM_READ
+
+    def _commit(self) -> State:
+        self.journal.valid = False
+        self.next_row = self.journal.row + 1
+        self.counters.rows += 1
+        if self._kind is Kind.LOAD or self.abort or self.next_row > self.last_row:
+            return State.IDLE
+        self._enter_row()
+        return self.state
+
+    # -- READ --------------------------------------------------------------------------------
+
+    def _read(self, row: int, pair: Pair) -> IntArray:
+        return read_row(self.spec, self.array, self.polarity, self.active, row, pair)
+
+
+def read_row(
+    spec: TileSpec,
+    array: ArrayMacro,
+    polarity: PolarityBank,
+    active: NDArray[np.bool_],
+    row: int,
+    pair: Pair,
+) -> IntArray:
+    """Weight codes (columns,) of a row, in weight sign; masked columns give 0."""
+    average = spec.converters.read_average_log2
+    undriven = array.convert_read(active, 1)[0]
+    array.integrate_read(row, pair, int(polarity.bits[row]))
+    driven = array.convert_read(active, 1 << average)
+    return np.where(active, read_code(driven, undriven, average, spec.weight_code), 0)

@@ -1,0 +1,1 @@
+"""Two engines, the same results bit for bit: numpy (readable) and compiled (fast)."""

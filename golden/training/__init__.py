@@ -1,0 +1,1 @@
+"""The training side: data sets, network, training loop and checkpoints."""

@@ -1,0 +1,156 @@
+"""One tree of all parameters of a run, the cells as named settings of it, and `--set`."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass, field
+from fractions import Fraction
+
+from golden.analog.parameters import DeviceParameters
+from golden.analog.pcm import MU_0, MU_G
+from spec.errors import InputError
+from spec.formats import nearest
+from spec.parameter import as_fraction, check_fields, leaves, override, parameter
+from spec.tile import TileSpec
+
+_OFF = {
+    "step_spread": "0",
+    "up_down_mismatch": "0",
+    "slope": "0",
+    "reference_mismatch": "0",
+    "leak_tau_ns": "0",
+    "programming_noise": "0",
+    "drift": "false",
+    "pcm_read_noise": "0",
+    "reset_spread": "0",
+    "read_noise": "0",
+    "channel_offset": "0",
+}
+
+CELLS: dict[str, dict[str, str]] = {
+    "pcm-3t1c": {},
+    "pcm-only": {
+        "direct_update": "true",
+        "pcm_model": "set_pulse",
+        "polarity_inversion": "false",
+        "transfer_interval": "100",
+        "trim_limit": "0",
+    },
+    "3t1c-only": {"transfer_interval": "0", "program_pcm": "false", "trim_limit": "32"},
+    "ideal": _OFF,
+    "float": {},
+}
+"""Cell name -> settings. `ideal` is the same cell with every imperfection off."""
+
+
+@dataclass(frozen=True)
+class TrainingParameters:
+    """How a network is trained."""
+
+    learning_rate: float = parameter(
+        0.01, "rate of the first epoch", tag="assumed", low=1e-9, high=1e3
+    )
+    learning_rate_decay: float = parameter(
+        0.9, "factor on the rate after each epoch", tag="assumed", low=0.01, high=1
+    )
+    weight_scale: float = parameter(
+        1.0, "spread of initial weights times the root of the inputs", tag="assumed", low=0, high=4
+    )
+    output_range_log2: int = parameter(
+        4, "log2 of FORWARD full scale of the output layer", tag="assumed", low=-3, high=8
+    )
+    column_gains_log2: str = parameter(
+        "0,0,1", "log2 gains of column codes from the output layer back; the last repeats",
+        tag="assumed",
+    )  # fmt: skip
+    activation: str = parameter(
+        "clipped_relu",
+        "hidden neurons of the float cell",
+        tag="design",
+        choices=("clipped_relu", "relu", "tanh", "sigmoid"),
+    )
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        check_fields(self)
+        try:
+            [int(gain) for gain in self.column_gains_log2.split(",")]
+        except ValueError:
+            raise InputError(
+                f"column_gains_log2={self.column_gains_log2}: give whole numbers like 0,0,1"
+            ) from None
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every parameter that `--set` reaches. `tile` is the template of all layers' tiles."""
+
+    tile: TileSpec = field(default_factory=TileSpec)
+    devices: DeviceParameters = field(default_factory=DeviceParameters)
+    training: TrainingParameters = field(default_factory=TrainingParameters)
+
+    @property
+    def step(self) -> Fraction:
+        """Nominal weight of one coincidence: what the learning rate is reckoned in."""
+        pcm = self.devices.pcm
+        if pcm.direct_update:
+            # A SET pulse at 5 uS, the middle of the useful range [assumed].
+            pulse_uS = MU_0 + 5 * MU_G
+            return as_fraction(pcm.significance_gain) * pulse_uS / as_fraction(pcm.pcm_range_uS)
+        return as_fraction(self.devices.capacitor.step)
+
+    def resolved(self) -> Config:
+        """The same with derived values filled in (c_max, trim_gain), and checked again."""
+        transfer, converters = self.tile.transfer, self.tile.converters
+        lsb = Fraction(2) ** converters.read_lsb_log2
+        changes = {}
+        if not transfer.c_max:
+            reach = int(as_fraction(self.devices.pcm.significance_gain) / lsb)
+            changes["c_max"] = max(1, min(reach, self.tile.weight_code.high))
+        if not transfer.trim_gain:
+            step = as_fraction(self.devices.capacitor.step)
+            gain = nearest(Fraction(3, 4) * lsb / step * (1 << transfer.trim_shift))
+            changes["trim_gain"] = max(1, min(gain, (1 << 16) - 1))
+        tile = dataclasses.replace(self.tile, transfer=dataclasses.replace(transfer, **changes))
+        return dataclasses.replace(self, tile=tile)
+
+
+def configure(cell: str, settings: dict[str, str], base: Config | None = None) -> Config:
+    """The resolved configuration of a cell with `settings` (name -> text) on top.
+
+    Raises InputError: unknown cell, unknown or ambiguous name, value out of range.
+    """
+    if cell not in CELLS:
+        raise InputError(f"--cell {cell}: choose one of {', '.join(CELLS)}")
+    known = leaves(Config())
+    config = base or Config()
+    for name in settings:
+        if name in ("rows", "columns", "tile.rows", "tile.columns"):
+            raise InputError(f"--set {name}: sizes follow from --hidden and the data set")
+    preset = {key: text for key, text in CELLS[cell].items() if key not in settings}
+    assert all(any(p == k or p.endswith("." + k) for p in known) for k in preset)
+    return override(config, preset | settings).resolved()
+
+
+def layer_specs(config: Config, layers: list[int]) -> list[TileSpec]:
+    """One tile a layer: n inputs are n + 1 rows. Raises InputError on illegal sizes."""
+    if len(layers) < 2 or min(layers) < 1:
+        raise InputError(f"layers {layers}: give at least an input and an output, all above 0")
+    gains = [int(gain) for gain in config.training.column_gains_log2.split(",")]
+    specs = []
+    for index, (inputs, outputs) in enumerate(zip(layers, layers[1:], strict=False)):
+        from_output = len(layers) - 2 - index
+        converters = config.tile.converters
+        if from_output == 0:
+            converters = dataclasses.replace(
+                converters, forward_range_log2=config.training.output_range_log2
+            )
+        spec = dataclasses.replace(
+            config.tile,
+            rows=inputs + 1,
+            columns=outputs,
+            column_gain_log2=gains[min(from_output, len(gains) - 1)],
+            converters=converters,
+        )
+        specs.append(spec)
+    return specs

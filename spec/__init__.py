@@ -1,0 +1,1 @@
+"""The contract that both sides obey: sizes, number formats, schedules. Standard library only."""
