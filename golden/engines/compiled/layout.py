@@ -122,6 +122,7 @@ class Scratch(NamedTuple):
     active: NDArray[np.int64]
     total: NDArray[np.int64]
     read: NDArray[np.int64]
+    c_read: NDArray[np.int64]
     lower: NDArray[np.int64]
     target: NDArray[np.int64]
     c: NDArray[np.int64]

@@ -1,0 +1,246 @@
+"""A row through the transfer sequencer on the flat arrays; the twin of golden/digital/transfer.py.
+
+No soft reset can fall inside: the journal is written and committed within one call.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from golden.analog import random
+from golden.digital.transfer import Kind
+from golden.engines.compiled import array, pcm
+from golden.engines.compiled import layout as at
+from golden.engines.compiled.cache import compiled
+from golden.engines.compiled.draws import bell, clip, philox, round_half_even, scaled
+
+ALL, HIGHER, LOWER = 0, 1, 2
+TRANSFER, LOAD = Kind.TRANSFER.value, Kind.LOAD.value
+COLUMN_NOISE = np.uint64(int(random.Mechanism.COLUMN_NOISE))
+
+
+@compiled
+def convert_read(flat, t, charge, spread, total, repeats):
+    """total (columns,) += sum of `repeats` conversions in READ's range."""
+    p, lines = flat.P[t], flat.lines
+    columns, c, shift = p[at.COLUMNS], p[at.COLUMN], p[at.READ_SHIFT]
+    low = -(np.int64(1) << (p[at.READ_BITS] - 1))
+    high, tile = -low - 1, np.uint64(t)
+    noise = flat.scratch.noise[:columns]
+    for repeat in range(repeats):
+        for j in range(columns):
+            ordinal = np.uint64(lines.column_ordinals[c + j] + repeat)
+            noise[j] = bell(philox(flat.seed, COLUMN_NOISE, tile, np.uint64(j), ordinal))
+        for j in range(columns):
+            value = charge[j] + scaled(noise[j], spread[j])
+            value += (lines.column_offsets[c + j] << shift) >> array.OFFSET_BITS
+            total[j] += clip(round_half_even(value, shift), low, high)
+    for j in range(columns):
+        lines.column_ordinals[c + j] += repeats
+    array.wait(flat, t, repeats * p[at.CONVERSION_NS])
+
+
+@compiled
+def read(flat, t, row, pair, codes):
+    """READ a row into weight codes (columns,)."""
+    p, cells, scratch = flat.P[t], flat.cells, flat.scratch
+    columns, average = p[at.COLUMNS], p[at.READ_AVERAGE]
+    total, charge, spread = scratch.total[:columns], scratch.c_read[:columns], scratch.spread
+    total[:] = 0
+    charge[:] = 0
+    spread[:columns] = p[at.READ_NOISE]
+    convert_read(flat, t, charge, spread, total, 1)
+    for j in range(columns):
+        total[j] = -(total[j] << average)
+    if pcm.write_back_drift(flat, t, row):
+        array.settle_weights(flat, t, row)
+    a = p[at.CELL] + row * columns
+    sign = 1 - 2 * np.int64(flat.lines.polarity[p[at.ROW] + row])
+    for j in range(columns):
+        k = a + j
+        if pair != LOWER:
+            charge[j] = np.int64(cells.higher[k])
+            own = np.int64(cells.read_spread[k])
+            if p[at.SET_PULSE]:
+                largest = np.int64(max(cells.g[0, k], cells.g[1, k]))
+                own = ((p[at.READ_SLOPE] * largest) >> 16) + p[at.READ_FLOOR]
+            square = own * own + p[at.READ_NOISE] * p[at.READ_NOISE]
+            spread[j] = np.int64(np.sqrt(np.float64(square)))
+        if pair != HIGHER:
+            charge[j] += sign * (np.int64(cells.lower[k]) + cells.mismatch[k])
+    array.wait(flat, t, p[at.READ_NS])
+    convert_read(flat, t, charge, spread, total, 1 << average)
+    limit = np.int64(1) << (p[at.READ_BITS] - 1)
+    for j in range(columns):
+        codes[j] = clip(round_half_even(total[j], average), -limit, limit - 1)
+
+
+@compiled
+def sign_of(value):
+    """-1, 0 or +1."""
+    return np.int64(value > 0) - np.int64(value < 0)
+
+
+@compiled
+def program(flat, t, row, p_new):
+    """RESET, SET and verify until within tolerance or at the limit; target in scratch."""
+    p, register, scratch = flat.P[t], flat.R[t], flat.scratch
+    columns, limit = p[at.COLUMNS], p[at.C_MAX]
+    target, c, steps = scratch.target[:columns], scratch.c[:columns], scratch.steps[:columns]
+    programming, higher = scratch.programming[:columns], scratch.read[:columns]
+    sign = 1 - 2 * p_new
+    pending = 0
+    for j in range(columns):
+        signed = sign * target[j]
+        small = target[j] == 0 or (signed > 0 and signed < p[at.OFFSET])
+        programming[j] = (not small) and p[at.PROGRAM_PCM] != 0
+        pending += programming[j]
+        c[j] = target[j]
+    attempt = 0
+    while True:
+        pcm.reset(flat, t, row, scratch.everything if attempt == 0 else programming)
+        array.settle_weights(flat, t, row)
+        array.wait(flat, t, p[at.RESET_NS])
+        if pending == 0:
+            return
+        longest = 0
+        for j in range(columns):
+            steps[j] = 0
+            if programming[j]:
+                steps[j] = flat.tables.set_table[abs(c[j]) >> p[at.SET_SHIFT]]
+                longest = max(longest, steps[j])
+        pcm.set_ramp(flat, t, row, programming, c, steps)
+        array.settle_weights(flat, t, row)
+        array.wait(flat, t, flat.tables.ramp_ns[longest])
+        attempt += 1
+        register[at.ATTEMPTS] += 1
+        read(flat, t, row, HIGHER, higher)
+        pending = 0
+        for j in range(columns):
+            error = target[j] - higher[j]
+            programming[j] = programming[j] and abs(error) > p[at.PROG_TOL]
+            if programming[j]:
+                pending += 1
+                side = sign_of(target[j])
+                c[j] = side * clip(side * (c[j] + error), 1, limit)
+        if pending == 0:
+            return
+        if attempt == p[at.PROG_LIMIT]:
+            register[at.NOT_PROGRAMMED] += pending
+            return
+
+
+@compiled
+def trim(flat, t, row):
+    """Pulse the capacitors of a row until the weight is the journal's again."""
+    p, register, scratch = flat.P[t], flat.R[t], flat.scratch
+    columns, slots = p[at.COLUMNS], p[at.SLOTS]
+    journal = flat.lines.journal[p[at.COLUMN] : p[at.COLUMN] + columns]
+    trimming, now = scratch.programming[:columns], scratch.read[:columns]
+    damping, last = scratch.damping[:columns], scratch.last_sign[:columns]
+    words, charge = scratch.words[:columns], scratch.charges[:columns]
+    bit = flat.lines.polarity[p[at.ROW] + row] != 0
+    trimming[:] = True
+    damping[:] = 0
+    last[:] = 0
+    trains = 0
+    while True:
+        read(flat, t, row, ALL, now)
+        pending = 0
+        for j in range(columns):
+            trimming[j] = trimming[j] and abs(journal[j] - now[j]) > p[at.TRIM_TOL]
+            pending += trimming[j]
+        if pending == 0:
+            return
+        if trains == p[at.TRIM_LIMIT]:
+            register[at.NOT_TRIMMED] += pending
+            return
+        for j in range(columns):
+            residual = journal[j] - now[j]
+            sign = sign_of(residual)
+            damping[j] += sign * last[j] < 0
+            last[j] = sign
+            count = (abs(residual) * p[at.TRIM_GAIN]) >> (p[at.TRIM_SHIFT] + damping[j])
+            count = min(max(count, 1), slots)
+            words[j] = np.uint32((np.uint64(1) << np.uint64(count)) - np.uint64(1))
+            if not trimming[j]:
+                words[j] = np.uint32(0)
+            charge[j] = (residual > 0) != bit
+        every_slot = np.uint32((np.uint64(1) << np.uint64(slots)) - np.uint64(1))
+        array.update_row(flat, t, row, words, charge, every_slot)
+        register[at.UPDATES] += 1
+        array.wait(flat, t, p[at.UPDATE_NS])
+        trains += 1
+
+
+@compiled
+def work_row(flat, t, row, kind):
+    """TRANSFER or LOAD one row; LOAD's codes stand in the journal already."""
+    p, register, lines, scratch = flat.P[t], flat.R[t], flat.lines, flat.scratch
+    columns, c, r = p[at.COLUMNS], p[at.COLUMN], p[at.ROW] + row
+    journal = lines.journal[c : c + columns]
+    limit = np.int64(1) << (p[at.READ_BITS] - 1)
+    lower = scratch.lower[:columns]
+    if kind == TRANSFER:
+        if p[at.COMPENSATION]:
+            read(flat, t, row, LOWER, lower)
+        read(flat, t, row, ALL, journal)
+        if p[at.COMPENSATION]:
+            for j in range(columns):
+                more = (lower[j] * p[at.COMPENSATION]) >> 8
+                journal[j] = clip(journal[j] + more, -limit, limit - 1)
+    p_new = np.int64(lines.polarity[r])
+    if kind == TRANSFER and p[at.INVERTS]:
+        p_new ^= 1
+    register[at.JOURNAL_ROW], register[at.P_NEW], register[at.JOURNAL_KIND] = row, p_new, kind
+    a = p[at.CELL] + row * columns
+    flat.cells.lower[a : a + columns] = 0
+    array.settle_weights(flat, t, row)
+    array.wait(flat, t, p[at.PRECHARGE_NS])
+    lines.polarity[r] = p_new
+    array.settle_weights(flat, t, row)
+    read(flat, t, row, LOWER, lower)
+    sign = 1 - 2 * p_new
+    for j in range(columns):
+        wanted = journal[j] - sign * p[at.OFFSET] - lower[j]
+        scratch.target[j] = clip(wanted, -p[at.C_MAX], p[at.C_MAX])
+    program(flat, t, row, p_new)
+    trim(flat, t, row)
+    register[at.NEXT_ROW] = row + 1
+    register[at.DONE] += 1
+
+
+@compiled
+def transfer_rows(flat, t, first, last):
+    """TRANSFER rows first..last of tile t."""
+    flat.R[t, at.LAST_ROW] = last
+    for row in range(first, last + 1):
+        flat.R[t, at.NEXT_ROW] = row
+        work_row(flat, t, row, TRANSFER)
+
+
+@compiled
+def load_rows(flat, t, weights):
+    """LOAD weight codes (rows, columns) into tile t."""
+    p, limit = flat.P[t], np.int64(1) << (flat.P[t, at.READ_BITS] - 1)
+    columns, c = p[at.COLUMNS], p[at.COLUMN]
+    for row in range(p[at.ROWS]):
+        flat.R[t, at.LAST_ROW] = row
+        for j in range(columns):
+            flat.lines.journal[c + j] = clip(weights[row, j], -limit, limit - 1)
+        work_row(flat, t, row, LOAD)
+
+
+@compiled
+def refresh_rows(flat, t, level):
+    """pcm-only: TRANSFER every row with a device above `level`."""
+    p, g = flat.P[t], flat.cells.g
+    columns = p[at.COLUMNS]
+    worn = np.zeros(p[at.ROWS], np.bool_)
+    for row in range(p[at.ROWS]):
+        a = p[at.CELL] + row * columns
+        for k in range(a, a + columns):
+            worn[row] |= g[0, k] > level or g[1, k] > level
+    for row in range(p[at.ROWS]):
+        if worn[row]:
+            transfer_rows(flat, t, row, row)
