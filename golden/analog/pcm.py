@@ -200,7 +200,7 @@ class PcmPairs:
         self.g_plus = np.full(shape, self.tables.reset, np.int32)
         self.g_minus = np.full(shape, self.tables.reset, np.int32)
         self.nu_plus, self.nu_minus = np.zeros(shape, np.int32), np.zeros(shape, np.int32)
-        self.pulses_plus, self.pulses_minus = np.zeros(shape, np.int8), np.zeros(shape, np.int8)
+        self.pulses_plus, self.pulses_minus = np.zeros(shape, np.uint8), np.zeros(shape, np.uint8)
         self.read_spread = np.zeros(shape, np.int32)
         self.higher = np.zeros(shape, np.int32)
         self.set_ns = np.zeros(spec.rows, np.int64)

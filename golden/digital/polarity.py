@@ -9,11 +9,11 @@ from spec.boundary import Polarity
 
 
 class PolarityBank:
-    """Bits (rows,) uint8, and the phases that a set of rows needs."""
+    """Bits (rows,), and the phases that a set of rows needs."""
 
     def __init__(self, rows: int) -> None:
         """All rows start with NORMAL polarity."""
-        self.bits: NDArray[np.uint8] = np.zeros(rows, np.uint8)
+        self.bits: NDArray[np.int64] = np.zeros(rows, np.int64)
 
     def flip_to(self, row: int, polarity: int) -> None:
         """Write a row's bit: idempotent, so that a RESUME may repeat it."""

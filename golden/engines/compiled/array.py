@@ -10,7 +10,7 @@ from golden.analog.converter import OFFSET_BITS
 from golden.analog.tables import VALUE_BITS
 from golden.engines.compiled import layout as at
 from golden.engines.compiled import pcm
-from golden.engines.compiled.cache import compiled
+from golden.engines.compiled.cache import compiled, entry
 from golden.engines.compiled.draws import (
     bell,
     bell_at,
@@ -23,29 +23,44 @@ from golden.engines.compiled.draws import (
 
 COLUMN_NOISE, ROW_NOISE = int(random.Mechanism.COLUMN_NOISE), int(random.Mechanism.ROW_NOISE)
 CYCLE = int(random.Mechanism.CYCLE)
-_ONE = np.int32(1 << SLOPE_BITS)
-_SLOPE_BITS = np.int32(SLOPE_BITS)
+_ONE, _SLOPE_BITS, _SIGN = np.int32(1 << SLOPE_BITS), np.int32(SLOPE_BITS), np.int32(31)
 
 
 @compiled
-def leak(lower, weight, mismatch, higher, polarity, loss, target, bound):
-    """One tick of (rows, columns) arrays; False where nothing moved."""
-    moved = False
-    for i in range(lower.shape[0]):
-        sign = np.int32(1 - 2 * np.int32(polarity[i]))
-        change = np.int32(0)
-        for j in range(lower.shape[1]):
-            g = np.int64(lower[i, j])
-            new = g - (((g - target) * loss + (1 << (VALUE_BITS - 1))) >> VALUE_BITS)
-            now = np.int32(min(max(new, -bound), bound))
-            change |= np.int32(now ^ lower[i, j])
-            lower[i, j] = now
-            weight[i, j] = np.int32(higher[i, j] + np.int32(sign * np.int32(now + mismatch[i, j])))
-        moved |= change != 0
-    return moved
+def leak_row(lower, weight, loss, target, bound, sign):
+    """One tick of a row (columns,); returns a word that is 0 where nothing moved."""
+    changed = np.int32(0)
+    for j in range(lower.shape[0]):
+        g = np.int64(lower[j])
+        new = g - (((g - target) * loss + (1 << (VALUE_BITS - 1))) >> VALUE_BITS)
+        change = np.int32(min(max(new, -bound), bound) - g)
+        changed |= change
+        lower[j] = np.int32(lower[j] + change)
+        weight[j] = np.int32(weight[j] + np.int32(sign * change))
+    return changed
 
 
 @compiled
+def leak(flat, t):
+    """One tick of a tile; False where nothing moved."""
+    p, cells = flat.P[t], flat.cells
+    changed = np.int32(0)
+    for row in range(p[at.ROWS]):
+        a = p[at.CELL] + row * p[at.COLUMNS]
+        b = a + p[at.COLUMNS]
+        sign = np.int32(1 - 2 * flat.rows[at.POLARITY, p[at.ROW] + row])
+        changed |= leak_row(
+            cells[at.LOWER, a:b],
+            cells[at.WEIGHT, a:b],
+            p[at.LEAK_LOSS],
+            p[at.LEAK_TARGET],
+            p[at.BOUND],
+            sign,
+        )
+    return changed != 0
+
+
+@entry
 def wait(flat, t, duration_ns):
     """Advance a tile's clock and relax its capacitors at every tick crossed."""
     p, register = flat.P[t], flat.R[t]
@@ -53,21 +68,8 @@ def wait(flat, t, duration_ns):
     register[at.CLOCK] += duration_ns
     ticks = register[at.CLOCK] // p[at.TICK_NS] - before
     if ticks and p[at.LEAK_LOSS]:
-        rows, columns = p[at.ROWS], p[at.COLUMNS]
-        a, b = p[at.CELL], p[at.CELL] + rows * columns
-        cells, polarity = flat.cells, flat.lines.polarity[p[at.ROW] : p[at.ROW] + rows]
-        shape = (rows, columns)
         for _ in range(ticks):
-            if not leak(
-                cells.lower[a:b].reshape(shape),
-                cells.weight[a:b].reshape(shape),
-                cells.mismatch[a:b].reshape(shape),
-                cells.higher[a:b].reshape(shape),
-                polarity,
-                p[at.LEAK_LOSS],
-                p[at.LEAK_TARGET],
-                p[at.BOUND],
-            ):
+            if not leak(flat, t):
                 break
 
 
@@ -75,51 +77,68 @@ def wait(flat, t, duration_ns):
 def settle_weights(flat, t, row):
     """Recompute a row's weights from its devices and its polarity."""
     p, cells = flat.P[t], flat.cells
-    columns = p[at.COLUMNS]
-    a = p[at.CELL] + row * columns
-    sign = 1 - 2 * np.int64(flat.lines.polarity[p[at.ROW] + row])
-    for k in range(a, a + columns):
-        lower = np.int64(cells.lower[k]) + cells.mismatch[k]
-        cells.weight[k] = np.int32(cells.higher[k] + sign * lower)
+    a = p[at.CELL] + row * p[at.COLUMNS]
+    sign = 1 - 2 * flat.rows[at.POLARITY, p[at.ROW] + row]
+    for k in range(a, a + p[at.COLUMNS]):
+        lower = np.int64(cells[at.LOWER, k]) + cells[at.MISMATCH, k]
+        cells[at.WEIGHT, k] = np.int32(cells[at.HIGHER, k] + sign * lower)
+
+
+@compiled
+def add_rows(charge, w0, w1, w2, w3, x0, x1, x2, x3):
+    """charge (columns,) += four driven rows."""
+    for j in range(charge.shape[0]):
+        charge[j] += (
+            x0 * np.float64(w0[j])
+            + x1 * np.float64(w1[j])
+            + x2 * np.float64(w2[j])
+            + x3 * np.float64(w3[j])
+        )
 
 
 @compiled
 def sum_rows(charge, weight, durations, polarity, phase, active):
-    """charge (columns,) += durations (rows,) @ weight over the rows of one polarity.
+    """charge (columns,) += durations (rows,) @ weight (cells,) over the rows of one polarity.
 
     Integers in float64, below 2^53, so exact in any order: rows are taken four at a time.
     Returns how many rows were driven.
     """
-    count = 0
+    columns, count = charge.shape[0], 0
     for i in range(durations.shape[0]):
         active[count] = i
         count += (durations[i] != 0) & (polarity[i] == phase)
-    for k in range(0, count - 3, 4):
-        i0, i1, i2, i3 = active[k], active[k + 1], active[k + 2], active[k + 3]
-        x0, x1 = np.float64(durations[i0]), np.float64(durations[i1])
-        x2, x3 = np.float64(durations[i2]), np.float64(durations[i3])
-        for j in range(charge.shape[0]):
-            charge[j] += (
-                x0 * np.float64(weight[i0, j])
-                + x1 * np.float64(weight[i1, j])
-                + x2 * np.float64(weight[i2, j])
-                + x3 * np.float64(weight[i3, j])
-            )
-    for k in range(count & ~3, count):
-        i0 = active[k]
-        x0 = np.float64(durations[i0])
-        for j in range(charge.shape[0]):
-            charge[j] += x0 * np.float64(weight[i0, j])
+    for k in range(0, count, 4):
+        i0, x0 = active[k], np.float64(durations[active[k]])
+        i1 = i2 = i3 = i0
+        x1 = x2 = x3 = 0.0
+        if k + 1 < count:
+            i1, x1 = active[k + 1], np.float64(durations[active[k + 1]])
+        if k + 2 < count:
+            i2, x2 = active[k + 2], np.float64(durations[active[k + 2]])
+        if k + 3 < count:
+            i3, x3 = active[k + 3], np.float64(durations[active[k + 3]])
+        a0, a1, a2, a3 = i0 * columns, i1 * columns, i2 * columns, i3 * columns
+        add_rows(
+            charge,
+            weight[a0 : a0 + columns],
+            weight[a1 : a1 + columns],
+            weight[a2 : a2 + columns],
+            weight[a3 : a3 + columns],
+            x0,
+            x1,
+            x2,
+            x3,
+        )
     return count
 
 
 @compiled
-def draw_noise(noise, seed, mechanism, t, ordinals):
-    """The next bell of every channel; advances the ordinals (channels,)."""
-    mechanism, tile = np.uint64(mechanism), np.uint64(t)
-    for j in range(ordinals.shape[0]):
-        noise[j] = bell(philox(seed, mechanism, tile, np.uint64(j), np.uint64(ordinals[j])))
-        ordinals[j] += 1
+def draw_noise(noise, seed, mechanism, t, ordinals, ahead):
+    """The bell of every channel (channels,) `ahead` of its ordinal."""
+    mechanism, tile, ahead = np.uint64(mechanism), np.uint64(t), np.uint64(ahead)
+    for j in range(noise.shape[0]):
+        ordinal = np.uint64(ordinals[j]) + ahead
+        noise[j] = bell(philox(seed, mechanism, tile, np.uint64(j), ordinal))
 
 
 @compiled
@@ -131,34 +150,34 @@ def to_codes(codes, charge, noise, scale, channel, offsets, shift, bits):
         total = np.int64(charge[j]) + scaled(noise[j], scale)
         total += (channel[j] << shift) >> OFFSET_BITS
         raw = clip(round_half_even(total, shift), low, high)
-        saturated += (raw == low) | (raw == high)
+        saturated += np.int64(raw == low) | np.int64(raw == high)
         codes[j] = clip(raw - offsets[j], low, high)
     return saturated
 
 
 @compiled
 def forward(flat, t):
-    """FORWARD of the tile's active row vector into its codes (columns,)."""
-    p, lines, scratch = flat.P[t], flat.lines, flat.scratch
-    rows, columns = p[at.ROWS], p[at.COLUMNS]
-    a, r, c = p[at.CELL], p[at.ROW], p[at.COLUMN]
-    weight = flat.cells.weight[a : a + rows * columns].reshape((rows, columns))
-    durations = lines.durations[r : r + rows]
-    charge, noise = scratch.charge[:columns], scratch.noise[:columns]
+    """FORWARD of the tile's active row vector into its codes (columns,); a phase a polarity."""
+    p = flat.P[t]
+    count, a, r = p[at.COLUMNS], p[at.CELL], p[at.ROW]
+    rows, columns = slice(r, r + p[at.ROWS]), slice(p[at.COLUMN], p[at.COLUMN] + count)
+    charge, noise = flat.charge[:count], flat.scratch[at.NOISE, :count]
+    weight = flat.cells[at.WEIGHT, a : a + p[at.ROWS] * count]
+    durations, polarity = flat.rows[at.DURATION, rows], flat.rows[at.POLARITY, rows]
     charge[:] = 0.0
-    polarity = lines.polarity[r : r + rows]
     for phase in range(2):
-        if sum_rows(charge, weight, durations, polarity, phase, scratch.active):
+        if sum_rows(charge, weight, durations, polarity, phase, flat.scratch[at.ACTIVE]):
             wait(flat, t, p[at.FORWARD_NS])
-    ordinals = lines.column_ordinals[c : c + columns]
-    draw_noise(noise, flat.seed, COLUMN_NOISE, t, ordinals)
+    ordinals = flat.columns[at.COLUMN_ORDINAL, columns]
+    draw_noise(noise, flat.seed, COLUMN_NOISE, t, ordinals, 0)
+    ordinals += 1
     flat.R[t, at.SATURATED] += to_codes(
-        lines.codes[c : c + columns],
+        flat.columns[at.CODE, columns],
         charge,
         noise,
         p[at.FORWARD_NOISE],
-        lines.column_offsets[c : c + columns],
-        lines.forward_offsets[c : c + columns],
+        flat.columns[at.COLUMN_OFFSET, columns],
+        flat.columns[at.FORWARD_OFFSET, columns],
         p[at.FORWARD_SHIFT],
         p[at.FORWARD_BITS],
     )
@@ -166,29 +185,37 @@ def forward(flat, t):
 
 
 @compiled
+def dot(weight, errors):
+    """One row's charge: exact in 64-bit integers."""
+    total = np.int64(0)
+    for j in range(weight.shape[0]):
+        total += np.int64(weight[j]) * np.int64(errors[j])
+    return total
+
+
+@compiled
 def backward(flat, t, codes):
     """BACKWARD of the tile's active column vector into codes (rows,)."""
-    p, lines, scratch = flat.P[t], flat.lines, flat.scratch
-    rows, columns = p[at.ROWS], p[at.COLUMNS]
-    a, r, c = p[at.CELL], p[at.ROW], p[at.COLUMN]
-    weight = flat.cells.weight[a : a + rows * columns].reshape((rows, columns))
-    errors, charge = scratch.total[:columns], scratch.read[:rows]
-    errors[:] = lines.errors[c : c + columns]
-    for i in range(rows):
-        total = np.int64(0)
-        for j in range(columns):
-            total += np.int64(weight[i, j]) * errors[j]
-        charge[i] = total
+    p = flat.P[t]
+    count, columns, c = p[at.ROWS], p[at.COLUMNS], p[at.COLUMN]
+    rows = slice(p[at.ROW], p[at.ROW] + count)
+    errors, charge = flat.directions[:columns], flat.charge[:count]
+    for j in range(columns):
+        errors[j] = np.int32(flat.columns[at.ERROR, c + j])
+    for i in range(count):
+        a = p[at.CELL] + i * columns
+        charge[i] = np.float64(dot(flat.cells[at.WEIGHT, a : a + columns], errors))
     wait(flat, t, p[at.BACKWARD_NS])
-    noise = scratch.noise[:rows]
-    draw_noise(noise, flat.seed, ROW_NOISE, t, lines.row_ordinals[r : r + rows])
+    noise, ordinals = flat.scratch[at.NOISE, :count], flat.rows[at.ROW_ORDINAL, rows]
+    draw_noise(noise, flat.seed, ROW_NOISE, t, ordinals, 0)
+    ordinals += 1
     flat.R[t, at.SATURATED] += to_codes(
         codes,
         charge,
         noise,
         p[at.BACKWARD_NOISE],
-        lines.row_offsets[r : r + rows],
-        lines.backward_offsets[r : r + rows],
+        flat.rows[at.ROW_OFFSET, rows],
+        flat.rows[at.BACKWARD_OFFSET, rows],
         p[at.BACKWARD_SHIFT],
         p[at.BACKWARD_BITS],
     )
@@ -196,29 +223,27 @@ def backward(flat, t, codes):
 
 
 @compiled
-def pulse_row(lower, weight, up, down, words, charge, word, sign, slope, bound):
-    """UPDATE of one row: all columns at once, in 32-bit integers."""
+def pulse_row(lower, weight, up, down, words, directions, word, sign, slope, bound):
+    """UPDATE of one row: all columns at once, in 32-bit integers and without a branch."""
     for j in range(lower.shape[0]):
         count = popcount(np.uint32(word & words[j]))
-        g = lower[j]
+        g, direction = lower[j], directions[j]
+        discharge = np.int32(direction >> _SIGN)
+        step = np.int32(up[j])
+        step = np.int32(step + np.int32(np.int32(np.int32(down[j]) - step) & discharge))
         tilt = np.int32(np.int32(slope * np.int32(g >> _SLOPE_BITS)) >> _SLOPE_BITS)
-        if charge[j]:
-            step, factor = np.int32(up[j]), np.int32(_ONE - tilt)
-        else:
-            step, factor = np.int32(down[j]), np.int32(_ONE + tilt)
-        change = np.int32(
-            np.int32(np.int32(count * step) * factor) >> _SLOPE_BITS
-        )
-        moved = np.int32(g + change) if charge[j] else np.int32(g - change)
-        moved = np.int32(min(max(moved, np.int32(-bound)), bound))
+        factor = np.int32(_ONE - np.int32(direction * tilt))
+        change = np.int32(np.int32(np.int32(count * step) * factor) >> _SLOPE_BITS)
+        moved = np.int32(g + np.int32(direction * change))
+        moved = max(min(moved, bound), np.int32(-bound))
         lower[j] = moved
         weight[j] = np.int32(weight[j] + np.int32(sign * np.int32(moved - g)))
 
 
 @compiled
-def pulse_row_cycle(flat, t, row, words, charge, word):
+def pulse_row_cycle(flat, t, row, word):
     """UPDATE of one row with cycle-to-cycle spread."""
-    p, cells = flat.P[t], flat.cells
+    p, cells, words = flat.P[t], flat.cells, flat.words[0]
     bound, slope = p[at.BOUND], p[at.SLOPE]
     for j in range(p[at.COLUMNS]):
         count = np.int64(popcount(np.uint32(word & words[j])))
@@ -226,40 +251,38 @@ def pulse_row_cycle(flat, t, row, words, charge, word):
             continue
         line = row * p[at.COLUMNS] + j
         k = p[at.CELL] + line
-        g = np.int64(cells.lower[k])
+        g, direction = np.int64(cells[at.LOWER, k]), np.int64(flat.directions[j])
         tilt = (slope * (g >> SLOPE_BITS)) >> SLOPE_BITS
-        step = np.int64(cells.step_up[k] if charge[j] else cells.step_down[k])
-        factor = (1 << SLOPE_BITS) - (tilt if charge[j] else -tilt)
+        step = np.int64(flat.steps[at.STEP_UP if direction > 0 else at.STEP_DOWN, k])
+        factor = (1 << SLOPE_BITS) - direction * tilt
         draw = bell_at(flat.seed, CYCLE, t, line, flat.R[t, at.UPDATES])
-        noise = ((step * flat.tables.roots[count]) >> 8) * scaled(draw, p[at.CYCLE_SCALE])
+        noise = ((step * flat.tables[at.ROOT, count]) >> 8) * scaled(draw, p[at.CYCLE_SCALE])
         change = ((count * step * factor) >> SLOPE_BITS) + (noise >> SPREAD_BITS)
-        cells.lower[k] = np.int32(clip(g + change if charge[j] else g - change, -bound, bound))
+        cells[at.LOWER, k] = np.int32(clip(g + direction * change, -bound, bound))
     settle_weights(flat, t, row)
 
 
 @compiled
-def update_row(flat, t, row, words, charge, word):
-    """UPDATE pulses on one row: `word` against the column words (columns,)."""
-    p, cells = flat.P[t], flat.cells
-    columns = p[at.COLUMNS]
+def update_row(flat, t, row, word):
+    """UPDATE pulses on one row: `word` against words[0], along `directions`."""
+    p, cells, steps = flat.P[t], flat.cells, flat.steps
     if p[at.DIRECT]:
-        pcm.pulse_row(flat, t, row, words, charge, word)
+        pcm.pulse_row(flat, t, row, word)
         settle_weights(flat, t, row)
     elif p[at.CYCLE_SCALE]:
-        pulse_row_cycle(flat, t, row, words, charge, word)
+        pulse_row_cycle(flat, t, row, word)
     else:
-        a = p[at.CELL] + row * columns
-        b = a + columns
-        sign = np.int32(1 - 2 * np.int32(flat.lines.polarity[p[at.ROW] + row]))
+        a = p[at.CELL] + row * p[at.COLUMNS]
+        b = a + p[at.COLUMNS]
         pulse_row(
-            cells.lower[a:b],
-            cells.weight[a:b],
-            cells.step_up[a:b],
-            cells.step_down[a:b],
-            words[:columns],
-            charge[:columns],
+            cells[at.LOWER, a:b],
+            cells[at.WEIGHT, a:b],
+            steps[at.STEP_UP, a:b],
+            steps[at.STEP_DOWN, a:b],
+            flat.words[0, : p[at.COLUMNS]],
+            flat.directions[: p[at.COLUMNS]],
             np.uint32(word),
-            sign,
+            np.int32(1 - 2 * flat.rows[at.POLARITY, p[at.ROW] + row]),
             np.int32(p[at.SLOPE]),
             np.int32(p[at.BOUND]),
         )

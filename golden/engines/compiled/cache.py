@@ -34,11 +34,20 @@ def _folder() -> str:
 FOLDER = _folder()
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile on first use and keep the result in FOLDER. Integer semantics, no fast math."""
+def _njit(function: Callable[..., Any], **options: bool) -> Callable[..., Any]:
     before = numba.config.CACHE_DIR  # pyright: ignore[reportAttributeAccessIssue]
     numba.config.CACHE_DIR = FOLDER  # pyright: ignore[reportAttributeAccessIssue]
     try:
-        return numba.njit(cache=True, fastmath=False, error_model="numpy")(function)
+        return numba.njit(cache=True, fastmath=False, error_model="numpy", **options)(function)
     finally:
         numba.config.CACHE_DIR = before  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function that only compiled ones call: no wrappers, so it compiles quicker."""
+    return _njit(function, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+
+
+def entry(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a function that Python calls, on first use, and keep the result in FOLDER."""
+    return _njit(function, no_cfunc_wrapper=True)

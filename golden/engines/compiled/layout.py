@@ -53,96 +53,52 @@ REGISTER_NAMES = {
 }
 
 
-class Cells(NamedTuple):
-    """One element a cell of all tiles; `g`, `nu`, `pulses`, `stuck` are (2, cells)."""
+# fmt: off
+(LOWER, HIGHER, MISMATCH, WEIGHT, G_PLUS, G_MINUS, NU_PLUS, NU_MINUS, READ_SPREAD,
+ CELL_FIELDS) = range(10)
+"""Rows of `cells` (CELL_FIELDS, cells) int32; `device` 0 or 1 is added to G_PLUS or NU_PLUS."""
 
-    lower: NDArray[np.int32]
-    higher: NDArray[np.int32]
-    mismatch: NDArray[np.int32]
-    weight: NDArray[np.int32]
-    step_up: NDArray[np.int16]
-    step_down: NDArray[np.int16]
-    g: NDArray[np.int32]
-    nu: NDArray[np.int32]
-    pulses: NDArray[np.int8]
-    stuck: NDArray[np.uint8]
-    read_spread: NDArray[np.int32]
+(STEP_UP, STEP_DOWN, STEP_FIELDS) = range(3)
+"""Rows of `steps` (STEP_FIELDS, cells) int16."""
 
+(PULSES_PLUS, PULSES_MINUS, STUCK_PLUS, STUCK_MINUS, DEVICE_FIELDS) = range(5)
+"""Rows of `devices` (DEVICE_FIELDS, cells) uint8."""
 
-class Lines(NamedTuple):
-    """One element a row or a column of all tiles, and the vectors that a tile holds."""
+(POLARITY, SET_NS, DRIFT_NS, PROGRAM_ORDINAL, ROW_ORDINAL, ROW_OFFSET, BACKWARD_OFFSET, DURATION,
+ ROW_FIELDS) = range(9)
+"""Rows of `rows` (ROW_FIELDS, rows) int64; DURATION is the active row vector, bias included."""
 
-    polarity: NDArray[np.uint8]
-    set_ns: NDArray[np.int64]
-    drift_ns: NDArray[np.int64]
-    program_ordinals: NDArray[np.int64]
-    row_ordinals: NDArray[np.int64]
-    row_offsets: NDArray[np.int64]
-    backward_offsets: NDArray[np.int64]
-    column_ordinals: NDArray[np.int64]
-    column_offsets: NDArray[np.int64]
-    forward_offsets: NDArray[np.int64]
-    journal: NDArray[np.int64]
-    durations: NDArray[np.int64]
-    """Active row vector, the bias included (rows)."""
-    errors: NDArray[np.int64]
-    """Active column vector (columns)."""
-    codes: NDArray[np.int64]
-    """FORWARD's codes (columns)."""
+(COLUMN_ORDINAL, COLUMN_OFFSET, FORWARD_OFFSET, JOURNAL, ERROR, CODE, COLUMN_FIELDS) = range(7)
+"""Rows of `columns` (COLUMN_FIELDS, columns) int64; ERROR is the active column vector."""
 
+(MEAN, SPREAD, NU_MEAN, NU_SPREAD, READ_TABLE, MU_0, SIGMA_0, LOG2, EXP2, ROOT, SET_TABLE, RAMP_NS,
+ SOFTMAX, ROW_SLOTS, COLUMN_SLOTS, TABLES) = range(16)
+"""Rows of `tables` (TABLES, longest) int64."""
 
-class Tables(NamedTuple):
-    """Integer tables of the devices and the digital side, shared by all tiles."""
-
-    mean: NDArray[np.int64]
-    spread: NDArray[np.int64]
-    nu_mean: NDArray[np.int64]
-    nu_spread: NDArray[np.int64]
-    read_spread: NDArray[np.int64]
-    mu_0: NDArray[np.int64]
-    sigma_0: NDArray[np.int64]
-    log2: NDArray[np.int64]
-    exp2: NDArray[np.int64]
-    roots: NDArray[np.int64]
-    set_table: NDArray[np.int64]
-    ramp_ns: NDArray[np.int64]
-    softmax: NDArray[np.int64]
-    stream_order: NDArray[np.int64]
-    """(2, slots): the slot order of rows and of columns."""
-
-
-class Scratch(NamedTuple):
-    """Work space, long enough for the widest tile."""
-
-    charge: NDArray[np.float64]
-    noise: NDArray[np.int64]
-    words: NDArray[np.uint32]
-    charges: NDArray[np.bool_]
-    table: NDArray[np.uint32]
-    active: NDArray[np.int64]
-    total: NDArray[np.int64]
-    read: NDArray[np.int64]
-    c_read: NDArray[np.int64]
-    lower: NDArray[np.int64]
-    target: NDArray[np.int64]
-    c: NDArray[np.int64]
-    steps: NDArray[np.int64]
-    programming: NDArray[np.bool_]
-    everything: NDArray[np.bool_]
-    damping: NDArray[np.int64]
-    last_sign: NDArray[np.int64]
-    spread: NDArray[np.int64]
+(NOISE, ACTIVE, TOTAL, READ, CHARGE, OLD_LOWER, TARGET, C, STEPS, PROGRAMMING, EVERYTHING,
+ DAMPING, LAST_SIGN, SPREADS, SCRATCH) = range(15)
+"""Rows of `scratch` (SCRATCH, widest) int64: work space."""
+# fmt: on
 
 
 class Flat(NamedTuple):
-    """Everything that the compiled loops touch."""
+    """Everything that the compiled loops touch. Few arrays, so that they compile quickly."""
 
     P: NDArray[np.int64]
     R: NDArray[np.int64]
-    cells: Cells
-    lines: Lines
-    tables: Tables
-    scratch: Scratch
+    cells: NDArray[np.int32]
+    steps: NDArray[np.int16]
+    devices: NDArray[np.uint8]
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    tables: NDArray[np.int64]
+    scratch: NDArray[np.int64]
+    charge: NDArray[np.float64]
+    """(widest,): charge of a side's integrators."""
+    words: NDArray[np.uint32]
+    """(2, widest): column words of an UPDATE, and the words of every code of a side."""
+    directions: NDArray[np.int32]
+    """(widest,): +1 charge, -1 discharge."""
     seed: np.uint64
 
 
@@ -157,42 +113,25 @@ def flatten(network: Network) -> Flat:
         cell += tile.spec.rows * tile.spec.columns
         row += tile.spec.rows
         column += tile.spec.columns
-    cells = Cells(
-        lower=_join([t.array.capacitors.lower for t in tiles]),
-        higher=_join([t.array.pcm.higher for t in tiles]),
-        mismatch=_join([t.array.capacitors.mismatch for t in tiles]),
-        weight=np.zeros(cell, np.int32),
-        step_up=_join([t.array.capacitors.step_up for t in tiles]),
-        step_down=_join([t.array.capacitors.step_down for t in tiles]),
-        g=_pair([(t.array.pcm.g_plus, t.array.pcm.g_minus) for t in tiles]),
-        nu=_pair([(t.array.pcm.nu_plus, t.array.pcm.nu_minus) for t in tiles]),
-        pulses=_pair([(t.array.pcm.pulses_plus, t.array.pcm.pulses_minus) for t in tiles]),
-        stuck=_pair([(t.array.pcm.stuck_plus, t.array.pcm.stuck_minus) for t in tiles]),
-        read_spread=_join([t.array.pcm.read_spread for t in tiles]),
-    )
-    lines = Lines(
-        polarity=_join([t.controller.polarity.bits for t in tiles]),
-        set_ns=_join([t.array.pcm.set_ns for t in tiles]),
-        drift_ns=_join([t.array.pcm.drift_ns for t in tiles]),
-        program_ordinals=_join([t.array.pcm.ordinals for t in tiles]),
-        row_ordinals=_join([t.array.rows.noise.ordinals for t in tiles]),
-        row_offsets=_join([t.array.rows.offsets for t in tiles]),
-        backward_offsets=_join([t.controller.backward_offsets for t in tiles]),
-        column_ordinals=_join([t.array.columns.noise.ordinals for t in tiles]),
-        column_offsets=_join([t.array.columns.offsets for t in tiles]),
-        forward_offsets=_join([t.controller.forward_offsets for t in tiles]),
-        journal=_join([t.controller.transfers.journal.codes for t in tiles]),
-        durations=np.zeros(row, np.int64),
-        errors=np.zeros(column, np.int64),
-        codes=np.zeros(column, np.int64),
-    )
-    for index, tile in enumerate(tiles):
-        _view(tile, parameters[index], cells, lines)
-    registers = np.zeros((len(tiles), REGISTERS), np.int64)
+    wide = max(258, max(max(tile.spec.rows, tile.spec.columns) for tile in tiles))
     flat = Flat(
-        parameters, registers, cells, lines, _tables(network), _scratch(tiles),
-        np.uint64(network.seed),
-    )  # fmt: skip
+        P=parameters,
+        R=np.zeros((len(tiles), REGISTERS), np.int64),
+        cells=np.zeros((CELL_FIELDS, cell), np.int32),
+        steps=np.zeros((STEP_FIELDS, cell), np.int16),
+        devices=np.zeros((DEVICE_FIELDS, cell), np.uint8),
+        rows=np.zeros((ROW_FIELDS, row), np.int64),
+        columns=np.zeros((COLUMN_FIELDS, column), np.int64),
+        tables=_tables(network),
+        scratch=np.zeros((SCRATCH, wide), np.int64),
+        charge=np.zeros(wide),
+        words=np.zeros((2, wide), np.uint32),
+        directions=np.zeros(wide, np.int32),
+        seed=np.uint64(network.seed),
+    )
+    flat.scratch[EVERYTHING] = 1
+    for index, tile in enumerate(tiles):
+        _adopt(tile, flat, index)
     read_registers(network, flat)
     return flat
 
@@ -207,7 +146,7 @@ def read_registers(network: Network, flat: Flat) -> None:
         capacitors = tile.array.capacitors
         weight = tile.array.pcm.higher + signs[:, None] * (capacitors.lower + capacitors.mismatch)
         start = flat.P[index, CELL]
-        flat.cells.weight[start : start + weight.size] = weight.ravel()
+        flat.cells[WEIGHT, start : start + weight.size] = weight.ravel()
 
 
 def write_registers(network: Network, flat: Flat) -> None:
@@ -219,35 +158,48 @@ def write_registers(network: Network, flat: Flat) -> None:
         tile.array.refresh_weights()
 
 
-def _join(arrays: list[NDArray]) -> NDArray:
-    return np.concatenate([array.ravel() for array in arrays])
-
-
-def _pair(pairs: list[tuple[NDArray, NDArray]]) -> NDArray:
-    return np.stack([_join([p[0] for p in pairs]), _join([p[1] for p in pairs])])
-
-
-def _view(tile: Tile, p: NDArray[np.int64], cells: Cells, lines: Lines) -> None:
-    """Make the tile's state arrays views of the flat ones."""
-    shape = (tile.spec.rows, tile.spec.columns)
-    at = slice(int(p[CELL]), int(p[CELL]) + shape[0] * shape[1])
+def _adopt(tile: Tile, flat: Flat, index: int) -> None:
+    """Copy the tile's arrays in and make its state arrays views of the flat ones."""
+    p, shape = flat.P[index], (tile.spec.rows, tile.spec.columns)
+    cell = slice(int(p[CELL]), int(p[CELL]) + shape[0] * shape[1])
     row = slice(int(p[ROW]), int(p[ROW]) + shape[0])
     column = slice(int(p[COLUMN]), int(p[COLUMN]) + shape[1])
-    pcm, controller = tile.array.pcm, tile.controller
-    tile.array.capacitors.lower = cells.lower[at].reshape(shape)
-    pcm.higher = cells.higher[at].reshape(shape)
-    pcm.g_plus, pcm.g_minus = (cells.g[d, at].reshape(shape) for d in (0, 1))
-    pcm.nu_plus, pcm.nu_minus = (cells.nu[d, at].reshape(shape) for d in (0, 1))
-    pcm.pulses_plus, pcm.pulses_minus = (cells.pulses[d, at].reshape(shape) for d in (0, 1))
-    pcm.read_spread = cells.read_spread[at].reshape(shape)
-    pcm.set_ns, pcm.drift_ns = lines.set_ns[row], lines.drift_ns[row]
-    pcm.ordinals = lines.program_ordinals[row]
-    tile.array.rows.noise.ordinals = lines.row_ordinals[row]
-    tile.array.columns.noise.ordinals = lines.column_ordinals[column]
-    controller.polarity.bits = lines.polarity[row]
-    controller.backward_offsets = lines.backward_offsets[row]
-    controller.forward_offsets = lines.forward_offsets[column]
-    controller.transfers.journal.codes = lines.journal[column]
+    pcm, capacitors, control = tile.array.pcm, tile.array.capacitors, tile.controller
+    row_side, column_side = tile.array.rows, tile.array.columns
+    places: list[tuple[object, str, NDArray]] = [
+        (capacitors, "lower", flat.cells[LOWER, cell]),
+        (capacitors, "mismatch", flat.cells[MISMATCH, cell]),
+        (capacitors, "step_up", flat.steps[STEP_UP, cell]),
+        (capacitors, "step_down", flat.steps[STEP_DOWN, cell]),
+        (pcm, "higher", flat.cells[HIGHER, cell]),
+        (pcm, "g_plus", flat.cells[G_PLUS, cell]),
+        (pcm, "g_minus", flat.cells[G_MINUS, cell]),
+        (pcm, "nu_plus", flat.cells[NU_PLUS, cell]),
+        (pcm, "nu_minus", flat.cells[NU_MINUS, cell]),
+        (pcm, "read_spread", flat.cells[READ_SPREAD, cell]),
+        (pcm, "pulses_plus", flat.devices[PULSES_PLUS, cell]),
+        (pcm, "pulses_minus", flat.devices[PULSES_MINUS, cell]),
+        (pcm, "stuck_plus", flat.devices[STUCK_PLUS, cell]),
+        (pcm, "stuck_minus", flat.devices[STUCK_MINUS, cell]),
+        (pcm, "set_ns", flat.rows[SET_NS, row]),
+        (pcm, "drift_ns", flat.rows[DRIFT_NS, row]),
+        (pcm, "ordinals", flat.rows[PROGRAM_ORDINAL, row]),
+        (row_side.noise, "ordinals", flat.rows[ROW_ORDINAL, row]),
+        (row_side, "offsets", flat.rows[ROW_OFFSET, row]),
+        (column_side.noise, "ordinals", flat.columns[COLUMN_ORDINAL, column]),
+        (column_side, "offsets", flat.columns[COLUMN_OFFSET, column]),
+        (control.polarity, "bits", flat.rows[POLARITY, row]),
+        (control, "backward_offsets", flat.rows[BACKWARD_OFFSET, row]),
+        (control, "forward_offsets", flat.columns[FORWARD_OFFSET, column]),
+        (control.transfers.journal, "codes", flat.columns[JOURNAL, column]),
+    ]
+    for owner, name, place in places:
+        own: NDArray = getattr(owner, name)
+        view = place.reshape(own.shape)
+        if own.dtype != view.dtype:
+            raise TypeError(f"{name}: {own.dtype}, not {view.dtype}")
+        view[:] = own
+        setattr(owner, name, view)
 
 
 def _parameters(tile: Tile) -> NDArray[np.int64]:
@@ -320,41 +272,27 @@ def _parameters(tile: Tile) -> NDArray[np.int64]:
     return np.array([int(values.get(name, 0)) for name in range(PARAMETERS)], np.int64)
 
 
-def _tables(network: Network) -> Tables:
+def _tables(network: Network) -> NDArray[np.int64]:
     tile = network.tiles[0]
-    t, spec = tile.array.pcm.tables, tile.spec
-    controller = tile.controller
-    return Tables(
-        mean=t.mean,
-        spread=t.spread,
-        nu_mean=t.nu_mean,
-        nu_spread=t.nu_spread,
-        read_spread=t.read_spread,
-        mu_0=t.mu_0,
-        sigma_0=t.sigma_0,
-        log2=tables.LOG2,
-        exp2=tables.EXP2,
-        roots=ROOTS,
-        set_table=controller.set_table,
-        ramp_ns=np.array(spec.timing.set_ramp_ns, np.int64),
-        softmax=network.softmax,
-        stream_order=np.stack([controller.row_stream.order, controller.column_stream.order]),
-    )
-
-
-def _scratch(tiles: list[Tile]) -> Scratch:
-    wide = max(max(tile.spec.rows, tile.spec.columns) for tile in tiles)
-    integers = {
-        name: np.zeros(wide, np.int64)
-        for name in Scratch._fields
-        if name not in ("charge", "words", "charges", "table", "programming", "everything")
+    t, control = tile.array.pcm.tables, tile.controller
+    contents = {
+        MEAN: t.mean,
+        SPREAD: t.spread,
+        NU_MEAN: t.nu_mean,
+        NU_SPREAD: t.nu_spread,
+        READ_TABLE: t.read_spread,
+        MU_0: t.mu_0,
+        SIGMA_0: t.sigma_0,
+        LOG2: tables.LOG2,
+        EXP2: tables.EXP2,
+        ROOT: ROOTS,
+        SET_TABLE: control.set_table,
+        RAMP_NS: np.array(tile.spec.timing.set_ramp_ns),
+        SOFTMAX: network.softmax,
+        ROW_SLOTS: control.row_stream.order,
+        COLUMN_SLOTS: control.column_stream.order,
     }
-    return Scratch(
-        charge=np.zeros(wide),
-        words=np.zeros(wide, np.uint32),
-        charges=np.zeros(wide, np.bool_),
-        table=np.zeros(258, np.uint32),
-        programming=np.zeros(wide, np.bool_),
-        everything=np.ones(wide, np.bool_),
-        **integers,
-    )
+    flat = np.zeros((TABLES, max(len(table) for table in contents.values())), np.int64)
+    for name, table in contents.items():
+        flat[name, : len(table)] = table
+    return flat

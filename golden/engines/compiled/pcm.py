@@ -25,52 +25,51 @@ DRIFT, CYCLE = int(random.Mechanism.DRIFT), int(random.Mechanism.CYCLE)
 
 
 @compiled
-def forced(p, value, stuck):
-    """What a device conducts: a stuck one does not listen."""
+def store(flat, t, k, device, value):
+    """Put a conductance in a device: a stuck one does not listen."""
+    stuck = flat.devices[at.STUCK_PLUS + device, k]
     if stuck == 1:
-        return p[at.STUCK_ON]
-    if stuck == 2:
-        return np.int64(0)
-    return value
+        value = flat.P[t, at.STUCK_ON]
+    elif stuck == 2:
+        value = np.int64(0)
+    flat.cells[at.G_PLUS + device, k] = np.int32(value)
 
 
 @compiled
 def settle(flat, t, k):
     """Recompute F(G+ - G-) of cell k as just programmed."""
-    g = flat.cells.g
-    difference = np.int64(g[0, k]) - np.int64(g[1, k])
-    flat.cells.higher[k] = np.int32(round_half_even(difference * flat.P[t, at.F_GAIN], F_BITS))
+    difference = np.int64(flat.cells[at.G_PLUS, k]) - np.int64(flat.cells[at.G_MINUS, k])
+    value = round_half_even(difference * flat.P[t, at.F_GAIN], F_BITS)
+    flat.cells[at.HIGHER, k] = np.int32(value)
+
+
+@compiled
+def finish(flat, t, row, ordinals):
+    """After a strobe: count it, start the drift clock, recompute the row."""
+    p, rows = flat.P[t], flat.rows
+    r, a = p[at.ROW] + row, p[at.CELL] + row * p[at.COLUMNS]
+    rows[at.PROGRAM_ORDINAL, r] += ordinals
+    rows[at.SET_NS, r] = rows[at.DRIFT_NS, r] = flat.R[t, at.CLOCK]
+    for k in range(a, a + p[at.COLUMNS]):
+        settle(flat, t, k)
 
 
 @compiled
 def reset(flat, t, row, active):
     """RESET both devices of the active columns (columns,) of a row."""
-    p, cells, lines = flat.P[t], flat.cells, flat.lines
-    r = p[at.ROW] + row
-    ordinal = 2 * lines.program_ordinals[r]
+    p = flat.P[t]
+    ordinal = 2 * flat.rows[at.PROGRAM_ORDINAL, p[at.ROW] + row]
     for j in range(p[at.COLUMNS]):
         if active[j]:
             line = row * p[at.COLUMNS] + j
             k = p[at.CELL] + line
             for device in range(2):
                 draw = bell_at(flat.seed, RESET, t, line, ordinal + device)
-                value = p[at.RESET_G] + scaled(draw, p[at.RESET_SPREAD])
-                cells.g[device, k] = np.int32(forced(p, value, cells.stuck[device, k]))
-                cells.nu[device, k] = 0
-                cells.pulses[device, k] = 0
-            cells.read_spread[k] = 0
+                store(flat, t, k, device, p[at.RESET_G] + scaled(draw, p[at.RESET_SPREAD]))
+                flat.cells[at.NU_PLUS + device, k] = 0
+                flat.devices[at.PULSES_PLUS + device, k] = 0
+            flat.cells[at.READ_SPREAD, k] = 0
     finish(flat, t, row, 1)
-
-
-@compiled
-def finish(flat, t, row, ordinals):
-    """After a strobe: count it, start the drift clock, recompute the row."""
-    p, lines = flat.P[t], flat.lines
-    r, a = p[at.ROW] + row, p[at.CELL] + row * p[at.COLUMNS]
-    lines.program_ordinals[r] += ordinals
-    lines.set_ns[r] = lines.drift_ns[r] = flat.R[t, at.CLOCK]
-    for k in range(a, a + p[at.COLUMNS]):
-        settle(flat, t, k)
 
 
 @compiled
@@ -79,8 +78,8 @@ def set_pulse(flat, t, g, pulse, bits):
     p, tables = flat.P[t], flat.tables
     u = np.int64(bits & np.uint64(0xFFFF))
     skew = ((u * u) >> 16) - SKEW_CENTRE
-    mean = tables.mu_0[pulse] + ((p[at.MU_SLOPE] * g) >> 16)
-    spread = max(tables.sigma_0[pulse] + ((p[at.SIGMA_SLOPE] * g) >> 16), 0)
+    mean = tables[at.MU_0, pulse] + ((p[at.MU_SLOPE] * g) >> 16)
+    spread = max(tables[at.SIGMA_0, pulse] + ((p[at.SIGMA_SLOPE] * g) >> 16), 0)
     step = mean + (spread * ((skew << 16) // SKEW_SIGMA) >> 16)
     return clip(g + step, 0, p[at.CEILING])
 
@@ -88,9 +87,9 @@ def set_pulse(flat, t, g, pulse, bits):
 @compiled
 def pulses(flat, t, device, line, count, mechanism, first, stride):
     """`count` SET pulses on one device; ordinals first, first + stride, ..."""
-    p, cells = flat.P[t], flat.cells
-    k = p[at.CELL] + line
-    value, done = np.int64(cells.g[device, k]), np.int64(cells.pulses[device, k])
+    k = flat.P[t, at.CELL] + line
+    value = np.int64(flat.cells[at.G_PLUS + device, k])
+    done = np.int64(flat.devices[at.PULSES_PLUS + device, k])
     for pulse in range(count):
         bits = philox(
             flat.seed,
@@ -100,80 +99,77 @@ def pulses(flat, t, device, line, count, mechanism, first, stride):
             np.uint64(first + stride * pulse),
         )
         value = set_pulse(flat, t, value, min(done + pulse, PULSE_LIMIT), bits)
-    cells.pulses[device, k] = np.int8(min(done + count, PULSE_LIMIT))
+    flat.devices[at.PULSES_PLUS + device, k] = np.uint8(min(done + count, PULSE_LIMIT))
     return value
 
 
 @compiled
 def set_ramp(flat, t, row, active, c, steps):
     """One SET ramp on a row: per active column a step code; minus where c < 0 (columns,)."""
-    p, cells, lines, tables = flat.P[t], flat.cells, flat.lines, flat.tables
-    ordinal = lines.program_ordinals[p[at.ROW] + row]
+    p, tables = flat.P[t], flat.tables
+    ordinal = 2 * flat.rows[at.PROGRAM_ORDINAL, p[at.ROW] + row]
     for j in range(p[at.COLUMNS]):
         if active[j]:
             line, device, step = row * p[at.COLUMNS] + j, np.int64(c[j] < 0), steps[j]
             k = p[at.CELL] + line
             if p[at.SET_PULSE]:
-                first = 2 * ordinal + device
-                value = pulses(flat, t, device, line, step, SET, first, 2)
+                value = pulses(flat, t, device, line, step, SET, ordinal + device, 2)
             else:
-                draw = bell_at(flat.seed, SET, t, line, 2 * ordinal + device)
-                value = tables.mean[step] + scaled(draw, tables.spread[step])
+                draw = bell_at(flat.seed, SET, t, line, ordinal + device)
+                value = tables[at.MEAN, step] + scaled(draw, tables[at.SPREAD, step])
                 value = clip(value, 0, p[at.CEILING])
-            draw = bell_at(flat.seed, DRIFT, t, line, 2 * ordinal + device)
-            spread = scaled(draw, tables.nu_spread[step])
-            cells.g[device, k] = np.int32(forced(p, value, cells.stuck[device, k]))
-            if cells.stuck[device, k] == 0:
-                cells.nu[device, k] = np.int32(max(tables.nu_mean[step] + spread, 0))
-            cells.read_spread[k] = np.int32(tables.read_spread[step])
+            draw = bell_at(flat.seed, DRIFT, t, line, ordinal + device)
+            exponent = tables[at.NU_MEAN, step] + scaled(draw, tables[at.NU_SPREAD, step])
+            store(flat, t, k, device, value)
+            if flat.devices[at.STUCK_PLUS + device, k] == 0:
+                flat.cells[at.NU_PLUS + device, k] = np.int32(max(exponent, 0))
+            flat.cells[at.READ_SPREAD, k] = np.int32(tables[at.READ_TABLE, step])
     finish(flat, t, row, PULSE_LIMIT + 1 if p[at.SET_PULSE] else 1)
 
 
 @compiled
-def pulse_row(flat, t, row, words, charge, word):
+def pulse_row(flat, t, row, word):
     """The pcm-only cell: every coincidence is a SET pulse on G+ (up) or G- (down)."""
-    p, cells = flat.P[t], flat.cells
+    p, words = flat.P[t], flat.words[0]
     first = flat.R[t, at.UPDATES] * 32
     for j in range(p[at.COLUMNS]):
         count = np.int64(popcount(np.uint32(word & words[j])))
         if count:
-            line, device = row * p[at.COLUMNS] + j, 0 if charge[j] else 1
+            line, device = row * p[at.COLUMNS] + j, np.int64(flat.directions[j] < 0)
             k = p[at.CELL] + line
-            value = pulses(flat, t, device, line, count, CYCLE, first, 1)
-            cells.g[device, k] = np.int32(forced(p, value, cells.stuck[device, k]))
+            store(flat, t, k, device, pulses(flat, t, device, line, count, CYCLE, first, 1))
             settle(flat, t, k)
 
 
 @compiled
-def drifted(flat, t, row, k, age):
+def drifted(flat, t, k, age):
     """F(G+ - G-) of cell k after 2^30 log2 of its age."""
-    p, cells = flat.P[t], flat.cells
     now = np.int64(0)
     for device in range(2):
-        power = (age * np.int64(cells.nu[device, k])) >> NU_BITS
-        factor = exp2_negative(flat.tables.exp2, power)
-        g = round_half_even(np.int64(cells.g[device, k]) * factor, VALUE_BITS)
+        power = (age * np.int64(flat.cells[at.NU_PLUS + device, k])) >> NU_BITS
+        factor = exp2_negative(flat.tables[at.EXP2], power)
+        g = round_half_even(np.int64(flat.cells[at.G_PLUS + device, k]) * factor, VALUE_BITS)
         now += g if device == 0 else -g
-    return round_half_even(now * p[at.F_GAIN], F_BITS)
+    return round_half_even(now * flat.P[t, at.F_GAIN], F_BITS)
 
 
 @compiled
 def log_age(flat, t, row):
     """2^30 log2 of a row's age since programming over the start of the drift clock."""
     p = flat.P[t]
-    age_ns = flat.R[t, at.CLOCK] - flat.lines.set_ns[p[at.ROW] + row]
-    return log2(flat.tables.log2, age_ns + p[at.DRIFT_T0_NS]) - p[at.DRIFT_LOG2]
+    age_ns = flat.R[t, at.CLOCK] - flat.rows[at.SET_NS, p[at.ROW] + row]
+    return log2(flat.tables[at.LOG2], age_ns + p[at.DRIFT_T0_NS]) - p[at.DRIFT_LOG2]
 
 
 @compiled
 def write_back_drift(flat, t, row):
     """Bring a row's pairs to the present where they are older than a tick; say if changed."""
-    p, lines = flat.P[t], flat.lines
+    p = flat.P[t]
     r, now_ns = p[at.ROW] + row, flat.R[t, at.CLOCK]
-    if not p[at.DRIFT] or now_ns - lines.drift_ns[r] < p[at.TICK_NS]:
+    if not p[at.DRIFT] or now_ns - flat.rows[at.DRIFT_NS, r] < p[at.TICK_NS]:
         return False
     age, a = log_age(flat, t, row), p[at.CELL] + row * p[at.COLUMNS]
     for k in range(a, a + p[at.COLUMNS]):
-        flat.cells.higher[k] = np.int32(drifted(flat, t, row, k, age))
-    lines.drift_ns[r] = now_ns
+        flat.cells[at.HIGHER, k] = np.int32(drifted(flat, t, k, age))
+    flat.rows[at.DRIFT_NS, r] = now_ns
     return True

@@ -7,8 +7,8 @@ import numpy as np
 from golden.analog import random
 from golden.engines.compiled import array, pcm
 from golden.engines.compiled import layout as at
-from golden.engines.compiled.cache import compiled
-from golden.engines.compiled.draws import clip, popcount, round_half_even
+from golden.engines.compiled.cache import compiled, entry
+from golden.engines.compiled.draws import clip, round_half_even
 from spec.lfsr import COLUMN_LAG, DRAW_BITS, LFSR_BITS, LFSR_MASK, ROW_LAG, STEPS_A_DRAW
 
 EVALUATION = int(random.Mechanism.EVALUATION)
@@ -45,33 +45,32 @@ def word_table(table, state, lag, scale, codes, order, slot_bits, low_discrepanc
 @compiled
 def update(flat, t):
     """UPDATE of tile t with its active vectors; a phase per live polarity."""
-    p, register, lines, scratch = flat.P[t], flat.R[t], flat.lines, flat.scratch
-    rows, columns, r, c = p[at.ROWS], p[at.COLUMNS], p[at.ROW], p[at.COLUMN]
-    table, words, charge = scratch.table, scratch.words[:columns], scratch.charges[:columns]
-    order, mode = flat.tables.stream_order, p[at.LOW_DISCREPANCY] != 0
-    # The row table is drawn first; its words are looked up as the rows come.
+    p, register, words, table = flat.P[t], flat.R[t], flat.words[0], flat.words[1]
+    columns, r, c = p[at.COLUMNS], p[at.ROW], p[at.COLUMN]
+    slots, mode = p[at.SLOTS], p[at.LOW_DISCREPANCY] != 0
     register[at.COLUMN_LFSR] = word_table(
         table, register[at.COLUMN_LFSR], COLUMN_LAG, register[at.COLUMN_SCALE],
-        1 << p[at.COLUMN_BITS], order[1], p[at.SLOT_BITS], mode,
+        1 << p[at.COLUMN_BITS], flat.tables[at.COLUMN_SLOTS, :slots], p[at.SLOT_BITS], mode,
     )  # fmt: skip
     driven = np.uint32(0)
     for j in range(columns):
-        words[j] = table[abs(lines.errors[c + j])]
+        words[j] = table[abs(flat.columns[at.ERROR, c + j])]
         driven |= words[j]
+    # The columns have their words; the same table now serves the rows, as they come.
     register[at.ROW_LFSR] = word_table(
         table, register[at.ROW_LFSR], ROW_LAG, register[at.ROW_SCALE],
-        1 << p[at.PWM_BITS], order[0], p[at.SLOT_BITS], mode,
+        1 << p[at.PWM_BITS], flat.tables[at.ROW_SLOTS, :slots], p[at.SLOT_BITS], mode,
     )  # fmt: skip
     for phase in range(2):
-        live = False
+        live, up = False, np.int32(1 - 2 * phase)
         for j in range(columns):
-            charge[j] = (lines.errors[c + j] > 0) != (phase == 1)
-        for i in range(rows):
-            word = table[lines.durations[r + i]]
-            if word and lines.polarity[r + i] == phase:
+            flat.directions[j] = up if flat.columns[at.ERROR, c + j] > 0 else np.int32(-up)
+        for i in range(p[at.ROWS]):
+            word = table[flat.rows[at.DURATION, r + i]]
+            if word and flat.rows[at.POLARITY, r + i] == phase:
                 live = True
                 if word & driven:
-                    array.update_row(flat, t, i, words, charge, word)
+                    array.update_row(flat, t, i, word)
         if live:
             register[at.UPDATES] += 1
             array.wait(flat, t, p[at.UPDATE_NS])
@@ -80,31 +79,31 @@ def update(flat, t):
 @compiled
 def activate(flat, t):
     """Clipped ReLU of tile t's codes into the active row vector of tile t + 1."""
-    p, lines = flat.P[t], flat.lines
-    c, r = p[at.COLUMN], flat.P[t + 1, at.ROW]
+    p, r = flat.P[t], flat.P[t + 1, at.ROW]
     shift, top = p[at.FORWARD_BITS] - 1 - p[at.PWM_BITS], (1 << p[at.PWM_BITS]) - 1
     for j in range(p[at.COLUMNS]):
-        positive = max(lines.codes[c + j], 0)
-        lines.durations[r + j] = min(round_half_even(positive, shift), top)
-    lines.durations[r + p[at.COLUMNS]] = top
+        positive = max(flat.columns[at.CODE, p[at.COLUMN] + j], 0)
+        flat.rows[at.DURATION, r + j] = min(round_half_even(positive, shift), top)
+    flat.rows[at.DURATION, r + p[at.COLUMNS]] = top
 
 
 @compiled
 def enter_image(flat, image):
     """An image's row codes (inputs,) and the bias into the first tile's row vector."""
-    p, lines = flat.P[0], flat.lines
+    durations = flat.rows[at.DURATION]
     for i in range(image.shape[0]):
-        lines.durations[i] = image[i]
-    lines.durations[image.shape[0]] = (1 << p[at.PWM_BITS]) - 1
+        durations[i] = image[i]
+    durations[image.shape[0]] = (1 << flat.P[0, at.PWM_BITS]) - 1
 
 
 @compiled
 def output_error(flat, label):
     """target - softmax of the last tile's codes into its column vector; True if any."""
     t = flat.P.shape[0] - 1
-    p, lines, table = flat.P[t], flat.lines, flat.tables.softmax
+    p, table = flat.P[t], flat.tables[at.SOFTMAX]
     c, classes = p[at.COLUMN], p[at.COLUMNS]
-    codes, errors = lines.codes[c : c + classes], lines.errors[c : c + classes]
+    codes = flat.columns[at.CODE, c : c + classes]
+    errors = flat.columns[at.ERROR, c : c + classes]
     full = (1 << p[at.COLUMN_BITS]) - 1
     largest = codes.max()
     total = np.int64(0)
@@ -129,24 +128,24 @@ def output_error(flat, label):
 @compiled
 def pass_errors(flat, t, back):
     """BACKWARD codes (rows,) of tile t + 1 as masked column codes of tile t; True if any."""
-    p, lines, limit = flat.P[t], flat.lines, (1 << flat.P[t, at.COLUMN_BITS]) - 1
+    p, limit = flat.P[t], (1 << flat.P[t, at.COLUMN_BITS]) - 1
     c, clipped = p[at.COLUMN], (1 << (p[at.FORWARD_BITS] - 1)) - 1
     found = False
     for j in range(p[at.COLUMNS]):
         error = clip(round_half_even(back[j], p[at.GAIN_SHIFT]), -limit, limit)
-        code = lines.codes[c + j]
+        code = flat.columns[at.CODE, c + j]
         error = error if code > 0 and code < clipped else 0
-        lines.errors[c + j] = error
+        flat.columns[at.ERROR, c + j] = error
         found |= error != 0
     return found
 
 
-@compiled
+@entry
 def train(flat, images, labels):
     """Train on examples in order: images (n, inputs) uint8, labels (n,)."""
     tiles = flat.P.shape[0]
     start = np.zeros(tiles, np.int64)
-    back = np.zeros(flat.scratch.total.shape[0], np.int64)
+    back = flat.scratch[at.READ]
     for n in range(images.shape[0]):
         enter_image(flat, images[n])
         for t in range(tiles):
@@ -170,92 +169,91 @@ def train(flat, images, labels):
             array.wait(flat, t, max(0, flat.P[t, at.EXAMPLE_NS] - spent))
 
 
-@compiled
+@entry
 def present_weights(flat, weights):
     """Weights of all cells (cells,) with the drift of this moment, on a copy."""
+    cells = flat.cells
     for t in range(flat.P.shape[0]):
         p = flat.P[t]
         for row in range(p[at.ROWS]):
             age = pcm.log_age(flat, t, row)
-            sign = 1 - 2 * np.int64(flat.lines.polarity[p[at.ROW] + row])
+            sign = 1 - 2 * flat.rows[at.POLARITY, p[at.ROW] + row]
             a = p[at.CELL] + row * p[at.COLUMNS]
             for k in range(a, a + p[at.COLUMNS]):
-                higher = np.int64(flat.cells.higher[k])
+                higher = np.int64(cells[at.HIGHER, k])
                 if p[at.DRIFT]:
-                    higher = pcm.drifted(flat, t, row, k, age)
-                lower = np.int64(flat.cells.lower[k]) + flat.cells.mismatch[k]
+                    higher = pcm.drifted(flat, t, k, age)
+                lower = np.int64(cells[at.LOWER, k]) + cells[at.MISMATCH, k]
                 weights[k] = np.int32(higher + sign * lower)
 
 
-@compiled
+@entry
 def evaluate(flat, images, labels, weights):
     """How many examples the weights (cells,) classify; noise by example, nothing changes."""
-    tiles, lines, scratch = flat.P.shape[0], flat.lines, flat.scratch
-    ordinals = np.zeros(scratch.total.shape[0], np.int64)
-    one_polarity = np.zeros(lines.polarity.shape[0], np.uint8)
+    tiles, scratch = flat.P.shape[0], flat.scratch
+    ordinals, zeros = np.zeros_like(scratch[0]), np.zeros_like(scratch[0])
     correct = 0
     for n in range(images.shape[0]):
         enter_image(flat, images[n])
         for t in range(tiles):
             p = flat.P[t]
-            rows, columns = p[at.ROWS], p[at.COLUMNS]
-            a, r, c = p[at.CELL], p[at.ROW], p[at.COLUMN]
-            charge, noise = scratch.charge[:columns], scratch.noise[:columns]
+            count, a, r = p[at.COLUMNS], p[at.CELL], p[at.ROW]
+            columns = slice(p[at.COLUMN], p[at.COLUMN] + count)
+            charge, noise = flat.charge[:count], scratch[at.NOISE, :count]
+            durations = flat.rows[at.DURATION, r : r + p[at.ROWS]]
+            weight = weights[a : a + p[at.ROWS] * count]
             charge[:] = 0.0
-            weight = weights[a : a + rows * columns].reshape((rows, columns))
-            durations = lines.durations[r : r + rows]
-            array.sum_rows(charge, weight, durations, one_polarity, 0, scratch.active)
-            ordinals[:columns] = n
-            array.draw_noise(noise, flat.seed, EVALUATION, t, ordinals[:columns])
+            array.sum_rows(charge, weight, durations, zeros, 0, scratch[at.ACTIVE])
+            array.draw_noise(noise, flat.seed, EVALUATION, t, ordinals[:count], n)
             array.to_codes(
-                lines.codes[c : c + columns],
+                flat.columns[at.CODE, columns],
                 charge,
                 noise,
                 p[at.FORWARD_NOISE],
-                lines.column_offsets[c : c + columns],
-                lines.forward_offsets[c : c + columns],
+                flat.columns[at.COLUMN_OFFSET, columns],
+                flat.columns[at.FORWARD_OFFSET, columns],
                 p[at.FORWARD_SHIFT],
                 p[at.FORWARD_BITS],
             )
             if t < tiles - 1:
                 activate(flat, t)
-        c = flat.P[tiles - 1, at.COLUMN]
-        correct += np.argmax(lines.codes[c:]) == labels[n]
+        classes = flat.columns[at.CODE, flat.P[tiles - 1, at.COLUMN] :]
+        correct += np.argmax(classes) == labels[n]
     return correct
 
 
 @compiled
+def auto_zero(flat, t, mechanism, ordinals, channel, found, scale, shift, bits):
+    """Offsets `found` (channels,) of one side from averaged zero-drive conversions."""
+    p, scratch, count = flat.P[t], flat.scratch, found.shape[0]
+    total, codes = scratch[at.TOTAL, :count], scratch[at.READ, :count]
+    noise, zero = scratch[at.NOISE, :count], scratch[at.OLD_LOWER, :count]
+    charge = flat.charge[:count]
+    charge[:] = 0.0
+    zero[:] = 0
+    total[:] = 0
+    for _ in range(1 << p[at.CALIBRATION]):
+        array.draw_noise(noise, flat.seed, mechanism, t, ordinals, 0)
+        ordinals += 1
+        array.to_codes(codes, charge, noise, scale, channel, zero, shift, bits)
+        total += codes
+        array.wait(flat, t, p[at.CONVERSION_NS])
+    for j in range(count):
+        found[j] = round_half_even(total[j], p[at.CALIBRATION])
+
+
+@entry
 def calibrate(flat, t):
     """Auto-zero both sides of tile t."""
-    p, lines, scratch = flat.P[t], flat.lines, flat.scratch
-    rows, columns, r, c = p[at.ROWS], p[at.COLUMNS], p[at.ROW], p[at.COLUMN]
-    repeats = 1 << p[at.CALIBRATION]
-    total, none, codes = scratch.total, scratch.charge, scratch.read
-    for side in range(2):
-        count = columns if side == 0 else rows
-        start = c if side == 0 else r
-        mechanism = array.COLUMN_NOISE if side == 0 else array.ROW_NOISE
-        ordinals = lines.column_ordinals if side == 0 else lines.row_ordinals
-        offsets = lines.column_offsets if side == 0 else lines.row_offsets
-        bits = p[at.FORWARD_BITS] if side == 0 else p[at.BACKWARD_BITS]
-        shift = p[at.FORWARD_SHIFT] if side == 0 else p[at.BACKWARD_SHIFT]
-        scale = p[at.FORWARD_NOISE] if side == 0 else p[at.BACKWARD_NOISE]
-        found = lines.forward_offsets if side == 0 else lines.backward_offsets
-        noise, zero = scratch.noise[:count], scratch.lower[:count]
-        none[:count] = 0.0
-        zero[:] = 0
-        total[:count] = 0
-        for _ in range(repeats):
-            array.draw_noise(noise, flat.seed, mechanism, t, ordinals[start : start + count])
-            channel = offsets[start : start + count]
-            array.to_codes(
-                codes[:count], none[:count], noise, scale, channel, zero, shift, bits
-            )
-            for j in range(count):
-                total[j] += codes[j]
-            array.wait(flat, t, p[at.CONVERSION_NS])
-        for j in range(count):
-            found[start + j] = round_half_even(total[j], p[at.CALIBRATION])
-
-
-assert popcount
+    p = flat.P[t]
+    columns = flat.columns[:, p[at.COLUMN] : p[at.COLUMN] + p[at.COLUMNS]]
+    rows = flat.rows[:, p[at.ROW] : p[at.ROW] + p[at.ROWS]]
+    auto_zero(
+        flat, t, array.COLUMN_NOISE, columns[at.COLUMN_ORDINAL], columns[at.COLUMN_OFFSET],
+        columns[at.FORWARD_OFFSET], p[at.FORWARD_NOISE], p[at.FORWARD_SHIFT], p[at.FORWARD_BITS],
+    )  # fmt: skip
+    auto_zero(
+        flat, t, array.ROW_NOISE, rows[at.ROW_ORDINAL], rows[at.ROW_OFFSET],
+        rows[at.BACKWARD_OFFSET], p[at.BACKWARD_NOISE], p[at.BACKWARD_SHIFT],
+        p[at.BACKWARD_BITS],
+    )  # fmt: skip

@@ -11,32 +11,31 @@ from golden.analog import random
 from golden.digital.transfer import Kind
 from golden.engines.compiled import array, pcm
 from golden.engines.compiled import layout as at
-from golden.engines.compiled.cache import compiled
-from golden.engines.compiled.draws import bell, clip, philox, round_half_even, scaled
+from golden.engines.compiled.cache import compiled, entry
+from golden.engines.compiled.draws import clip, round_half_even, scaled
 
 ALL, HIGHER, LOWER = 0, 1, 2
 TRANSFER, LOAD = Kind.TRANSFER.value, Kind.LOAD.value
-COLUMN_NOISE = np.uint64(int(random.Mechanism.COLUMN_NOISE))
+COLUMN_NOISE = int(random.Mechanism.COLUMN_NOISE)
 
 
 @compiled
 def convert_read(flat, t, charge, spread, total, repeats):
     """total (columns,) += sum of `repeats` conversions in READ's range."""
-    p, lines = flat.P[t], flat.lines
-    columns, c, shift = p[at.COLUMNS], p[at.COLUMN], p[at.READ_SHIFT]
+    p = flat.P[t]
+    count, c, shift = p[at.COLUMNS], p[at.COLUMN], p[at.READ_SHIFT]
     low = -(np.int64(1) << (p[at.READ_BITS] - 1))
-    high, tile = -low - 1, np.uint64(t)
-    noise = flat.scratch.noise[:columns]
+    high = -low - 1
+    noise = flat.scratch[at.NOISE, :count]
+    ordinals = flat.columns[at.COLUMN_ORDINAL, c : c + count]
+    offsets = flat.columns[at.COLUMN_OFFSET, c : c + count]
     for repeat in range(repeats):
-        for j in range(columns):
-            ordinal = np.uint64(lines.column_ordinals[c + j] + repeat)
-            noise[j] = bell(philox(flat.seed, COLUMN_NOISE, tile, np.uint64(j), ordinal))
-        for j in range(columns):
+        array.draw_noise(noise, flat.seed, COLUMN_NOISE, t, ordinals, repeat)
+        for j in range(count):
             value = charge[j] + scaled(noise[j], spread[j])
-            value += (lines.column_offsets[c + j] << shift) >> array.OFFSET_BITS
+            value += (offsets[j] << shift) >> array.OFFSET_BITS
             total[j] += clip(round_half_even(value, shift), low, high)
-    for j in range(columns):
-        lines.column_ordinals[c + j] += repeats
+    ordinals += repeats
     array.wait(flat, t, repeats * p[at.CONVERSION_NS])
 
 
@@ -44,30 +43,34 @@ def convert_read(flat, t, charge, spread, total, repeats):
 def read(flat, t, row, pair, codes):
     """READ a row into weight codes (columns,)."""
     p, cells, scratch = flat.P[t], flat.cells, flat.scratch
-    columns, average = p[at.COLUMNS], p[at.READ_AVERAGE]
-    total, charge, spread = scratch.total[:columns], scratch.c_read[:columns], scratch.spread
+    columns, average, floor = p[at.COLUMNS], p[at.READ_AVERAGE], p[at.READ_NOISE]
+    total, charge = scratch[at.TOTAL, :columns], scratch[at.CHARGE, :columns]
+    spread = scratch[at.SPREADS, :columns]
     total[:] = 0
     charge[:] = 0
-    spread[:columns] = p[at.READ_NOISE]
+    spread[:] = floor
     convert_read(flat, t, charge, spread, total, 1)
     for j in range(columns):
         total[j] = -(total[j] << average)
     if pcm.write_back_drift(flat, t, row):
         array.settle_weights(flat, t, row)
     a = p[at.CELL] + row * columns
-    sign = 1 - 2 * np.int64(flat.lines.polarity[p[at.ROW] + row])
-    for j in range(columns):
-        k = a + j
-        if pair != LOWER:
-            charge[j] = np.int64(cells.higher[k])
-            own = np.int64(cells.read_spread[k])
-            if p[at.SET_PULSE]:
-                largest = np.int64(max(cells.g[0, k], cells.g[1, k]))
-                own = ((p[at.READ_SLOPE] * largest) >> 16) + p[at.READ_FLOOR]
-            square = own * own + p[at.READ_NOISE] * p[at.READ_NOISE]
+    sign = 1 - 2 * flat.rows[at.POLARITY, p[at.ROW] + row]
+    if pair != LOWER:
+        for j in range(columns):
+            charge[j] = np.int64(cells[at.HIGHER, a + j])
+            spread[j] = np.int64(cells[at.READ_SPREAD, a + j])
+        if p[at.SET_PULSE]:
+            for j in range(columns):
+                largest = np.int64(max(cells[at.G_PLUS, a + j], cells[at.G_MINUS, a + j]))
+                spread[j] = ((p[at.READ_SLOPE] * largest) >> 16) + p[at.READ_FLOOR]
+        for j in range(columns):
+            square = spread[j] * spread[j] + floor * floor
             spread[j] = np.int64(np.sqrt(np.float64(square)))
-        if pair != HIGHER:
-            charge[j] += sign * (np.int64(cells.lower[k]) + cells.mismatch[k])
+    if pair != HIGHER:
+        for j in range(columns):
+            lower = np.int64(cells[at.LOWER, a + j]) + cells[at.MISMATCH, a + j]
+            charge[j] += sign * lower
     array.wait(flat, t, p[at.READ_NS])
     convert_read(flat, t, charge, spread, total, 1 << average)
     limit = np.int64(1) << (p[at.READ_BITS] - 1)
@@ -86,19 +89,20 @@ def program(flat, t, row, p_new):
     """RESET, SET and verify until within tolerance or at the limit; target in scratch."""
     p, register, scratch = flat.P[t], flat.R[t], flat.scratch
     columns, limit = p[at.COLUMNS], p[at.C_MAX]
-    target, c, steps = scratch.target[:columns], scratch.c[:columns], scratch.steps[:columns]
-    programming, higher = scratch.programming[:columns], scratch.read[:columns]
+    target, c = scratch[at.TARGET, :columns], scratch[at.C, :columns]
+    steps, higher = scratch[at.STEPS, :columns], scratch[at.READ, :columns]
+    programming = scratch[at.PROGRAMMING, :columns]
     sign = 1 - 2 * p_new
     pending = 0
     for j in range(columns):
         signed = sign * target[j]
         small = target[j] == 0 or (signed > 0 and signed < p[at.OFFSET])
-        programming[j] = (not small) and p[at.PROGRAM_PCM] != 0
+        programming[j] = np.int64(not small) & p[at.PROGRAM_PCM]
         pending += programming[j]
         c[j] = target[j]
     attempt = 0
     while True:
-        pcm.reset(flat, t, row, scratch.everything if attempt == 0 else programming)
+        pcm.reset(flat, t, row, scratch[at.EVERYTHING] if attempt == 0 else programming)
         array.settle_weights(flat, t, row)
         array.wait(flat, t, p[at.RESET_NS])
         if pending == 0:
@@ -107,18 +111,18 @@ def program(flat, t, row, p_new):
         for j in range(columns):
             steps[j] = 0
             if programming[j]:
-                steps[j] = flat.tables.set_table[abs(c[j]) >> p[at.SET_SHIFT]]
+                steps[j] = flat.tables[at.SET_TABLE, abs(c[j]) >> p[at.SET_SHIFT]]
                 longest = max(longest, steps[j])
         pcm.set_ramp(flat, t, row, programming, c, steps)
         array.settle_weights(flat, t, row)
-        array.wait(flat, t, flat.tables.ramp_ns[longest])
+        array.wait(flat, t, flat.tables[at.RAMP_NS, longest])
         attempt += 1
         register[at.ATTEMPTS] += 1
         read(flat, t, row, HIGHER, higher)
         pending = 0
         for j in range(columns):
             error = target[j] - higher[j]
-            programming[j] = programming[j] and abs(error) > p[at.PROG_TOL]
+            programming[j] &= np.int64(abs(error) > p[at.PROG_TOL])
             if programming[j]:
                 pending += 1
                 side = sign_of(target[j])
@@ -135,12 +139,12 @@ def trim(flat, t, row):
     """Pulse the capacitors of a row until the weight is the journal's again."""
     p, register, scratch = flat.P[t], flat.R[t], flat.scratch
     columns, slots = p[at.COLUMNS], p[at.SLOTS]
-    journal = flat.lines.journal[p[at.COLUMN] : p[at.COLUMN] + columns]
-    trimming, now = scratch.programming[:columns], scratch.read[:columns]
-    damping, last = scratch.damping[:columns], scratch.last_sign[:columns]
-    words, charge = scratch.words[:columns], scratch.charges[:columns]
-    bit = flat.lines.polarity[p[at.ROW] + row] != 0
-    trimming[:] = True
+    journal = flat.columns[at.JOURNAL, p[at.COLUMN] : p[at.COLUMN] + columns]
+    trimming, now = scratch[at.PROGRAMMING, :columns], scratch[at.READ, :columns]
+    damping, last = scratch[at.DAMPING, :columns], scratch[at.LAST_SIGN, :columns]
+    words, directions = flat.words[0, :columns], flat.directions[:columns]
+    up = np.int32(1 - 2 * flat.rows[at.POLARITY, p[at.ROW] + row])
+    trimming[:] = 1
     damping[:] = 0
     last[:] = 0
     trains = 0
@@ -148,7 +152,7 @@ def trim(flat, t, row):
         read(flat, t, row, ALL, now)
         pending = 0
         for j in range(columns):
-            trimming[j] = trimming[j] and abs(journal[j] - now[j]) > p[at.TRIM_TOL]
+            trimming[j] &= np.int64(abs(journal[j] - now[j]) > p[at.TRIM_TOL])
             pending += trimming[j]
         if pending == 0:
             return
@@ -158,16 +162,16 @@ def trim(flat, t, row):
         for j in range(columns):
             residual = journal[j] - now[j]
             sign = sign_of(residual)
-            damping[j] += sign * last[j] < 0
+            damping[j] += np.int64(sign * last[j] < 0)
             last[j] = sign
             count = (abs(residual) * p[at.TRIM_GAIN]) >> (p[at.TRIM_SHIFT] + damping[j])
             count = min(max(count, 1), slots)
             words[j] = np.uint32((np.uint64(1) << np.uint64(count)) - np.uint64(1))
             if not trimming[j]:
                 words[j] = np.uint32(0)
-            charge[j] = (residual > 0) != bit
+            directions[j] = up if residual > 0 else np.int32(-up)
         every_slot = np.uint32((np.uint64(1) << np.uint64(slots)) - np.uint64(1))
-        array.update_row(flat, t, row, words, charge, every_slot)
+        array.update_row(flat, t, row, every_slot)
         register[at.UPDATES] += 1
         array.wait(flat, t, p[at.UPDATE_NS])
         trains += 1
@@ -176,11 +180,11 @@ def trim(flat, t, row):
 @compiled
 def work_row(flat, t, row, kind):
     """TRANSFER or LOAD one row; LOAD's codes stand in the journal already."""
-    p, register, lines, scratch = flat.P[t], flat.R[t], flat.lines, flat.scratch
+    p, register, polarity = flat.P[t], flat.R[t], flat.rows[at.POLARITY]
     columns, c, r = p[at.COLUMNS], p[at.COLUMN], p[at.ROW] + row
-    journal = lines.journal[c : c + columns]
+    journal = flat.columns[at.JOURNAL, c : c + columns]
     limit = np.int64(1) << (p[at.READ_BITS] - 1)
-    lower = scratch.lower[:columns]
+    lower = flat.scratch[at.OLD_LOWER, :columns]
     if kind == TRANSFER:
         if p[at.COMPENSATION]:
             read(flat, t, row, LOWER, lower)
@@ -189,28 +193,28 @@ def work_row(flat, t, row, kind):
             for j in range(columns):
                 more = (lower[j] * p[at.COMPENSATION]) >> 8
                 journal[j] = clip(journal[j] + more, -limit, limit - 1)
-    p_new = np.int64(lines.polarity[r])
+    p_new = polarity[r]
     if kind == TRANSFER and p[at.INVERTS]:
         p_new ^= 1
     register[at.JOURNAL_ROW], register[at.P_NEW], register[at.JOURNAL_KIND] = row, p_new, kind
     a = p[at.CELL] + row * columns
-    flat.cells.lower[a : a + columns] = 0
+    flat.cells[at.LOWER, a : a + columns] = 0
     array.settle_weights(flat, t, row)
     array.wait(flat, t, p[at.PRECHARGE_NS])
-    lines.polarity[r] = p_new
+    polarity[r] = p_new
     array.settle_weights(flat, t, row)
     read(flat, t, row, LOWER, lower)
     sign = 1 - 2 * p_new
     for j in range(columns):
         wanted = journal[j] - sign * p[at.OFFSET] - lower[j]
-        scratch.target[j] = clip(wanted, -p[at.C_MAX], p[at.C_MAX])
+        flat.scratch[at.TARGET, j] = clip(wanted, -p[at.C_MAX], p[at.C_MAX])
     program(flat, t, row, p_new)
     trim(flat, t, row)
     register[at.NEXT_ROW] = row + 1
     register[at.DONE] += 1
 
 
-@compiled
+@entry
 def transfer_rows(flat, t, first, last):
     """TRANSFER rows first..last of tile t."""
     flat.R[t, at.LAST_ROW] = last
@@ -219,7 +223,7 @@ def transfer_rows(flat, t, first, last):
         work_row(flat, t, row, TRANSFER)
 
 
-@compiled
+@entry
 def load_rows(flat, t, weights):
     """LOAD weight codes (rows, columns) into tile t."""
     p, limit = flat.P[t], np.int64(1) << (flat.P[t, at.READ_BITS] - 1)
@@ -227,20 +231,20 @@ def load_rows(flat, t, weights):
     for row in range(p[at.ROWS]):
         flat.R[t, at.LAST_ROW] = row
         for j in range(columns):
-            flat.lines.journal[c + j] = clip(weights[row, j], -limit, limit - 1)
+            flat.columns[at.JOURNAL, c + j] = clip(weights[row, j], -limit, limit - 1)
         work_row(flat, t, row, LOAD)
 
 
-@compiled
+@entry
 def refresh_rows(flat, t, level):
     """pcm-only: TRANSFER every row with a device above `level`."""
-    p, g = flat.P[t], flat.cells.g
+    p, cells = flat.P[t], flat.cells
     columns = p[at.COLUMNS]
     worn = np.zeros(p[at.ROWS], np.bool_)
     for row in range(p[at.ROWS]):
         a = p[at.CELL] + row * columns
         for k in range(a, a + columns):
-            worn[row] |= g[0, k] > level or g[1, k] > level
+            worn[row] |= cells[at.G_PLUS, k] > level or cells[at.G_MINUS, k] > level
     for row in range(p[at.ROWS]):
         if worn[row]:
             transfer_rows(flat, t, row, row)
