@@ -80,8 +80,8 @@ class Capacitors:
         cells = np.ix_(rows, columns)
         g = self.lower[cells]
         step = np.where(charge, self.step_up[cells], self.step_down[cells]).astype(np.int32)
-        tilt = (self.slope * (g >> SLOPE_BITS)) >> SLOPE_BITS
-        factor = (1 << SLOPE_BITS) - np.where(charge, tilt, -tilt)
+        slope = np.where(charge, np.int32(self.slope), np.int32(-self.slope))
+        factor = (1 << SLOPE_BITS) - ((slope * (g >> SLOPE_BITS)) >> SLOPE_BITS)
         counts = counts.astype(np.int32)
         change = (counts * step * factor) >> SLOPE_BITS
         if self.cycle_scale:

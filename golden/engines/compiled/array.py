@@ -20,43 +20,39 @@ from golden.engines.compiled.draws import (
     round_half_even,
     scaled,
 )
+from golden.engines.compiled.vectors import BLOCK, dot_blocks, pulse_blocks
 
 COLUMN_NOISE, ROW_NOISE = int(random.Mechanism.COLUMN_NOISE), int(random.Mechanism.ROW_NOISE)
 CYCLE = int(random.Mechanism.CYCLE)
-_ONE, _SLOPE_BITS, _SIGN = np.int32(1 << SLOPE_BITS), np.int32(SLOPE_BITS), np.int32(31)
 
 
 @compiled
-def leak_row(lower, weight, loss, target, bound, sign):
-    """One tick of a row (columns,); returns a word that is 0 where nothing moved."""
+def leak_column(lower, weight, signs, loss, target, bound):
+    """One tick of a column (padded rows,); returns a word that is 0 where nothing moved."""
     changed = np.int32(0)
-    for j in range(lower.shape[0]):
-        g = np.int64(lower[j])
+    for i in range(lower.shape[0]):
+        g = np.int64(lower[i])
         new = g - (((g - target) * loss + (1 << (VALUE_BITS - 1))) >> VALUE_BITS)
         change = np.int32(min(max(new, -bound), bound) - g)
         changed |= change
-        lower[j] = np.int32(lower[j] + change)
-        weight[j] = np.int32(weight[j] + np.int32(sign * change))
+        lower[i] = np.int32(lower[i] + change)
+        weight[i] = np.int32(weight[i] + np.int32(signs[i] * change))
     return changed
 
 
 @compiled
 def leak(flat, t):
     """One tick of a tile; False where nothing moved."""
-    p, cells = flat.P[t], flat.cells
+    p = flat.P[t]
+    signs = flat.signs[p[at.LINE] : p[at.LINE] + p[at.STRIDE]]
     changed = np.int32(0)
-    for row in range(p[at.ROWS]):
-        a = p[at.CELL] + row * p[at.COLUMNS]
-        b = a + p[at.COLUMNS]
-        sign = np.int32(1 - 2 * flat.rows[at.POLARITY, p[at.ROW] + row])
-        changed |= leak_row(
-            cells[at.LOWER, a:b],
-            cells[at.WEIGHT, a:b],
-            p[at.LEAK_LOSS],
-            p[at.LEAK_TARGET],
+    for j in range(p[at.COLUMNS]):
+        a = p[at.GRID] + j * p[at.STRIDE]
+        b = a + p[at.STRIDE]
+        changed |= leak_column(
+            flat.lower[a:b], flat.weight[a:b], signs, p[at.LEAK_LOSS], p[at.LEAK_TARGET],
             p[at.BOUND],
-            sign,
-        )
+        )  # fmt: skip
     return changed != 0
 
 
@@ -74,61 +70,26 @@ def wait(flat, t, duration_ns):
 
 
 @compiled
-def settle_weights(flat, t, row):
-    """Recompute a row's weights from its devices and its polarity."""
-    p, cells = flat.P[t], flat.cells
-    a = p[at.CELL] + row * p[at.COLUMNS]
-    sign = 1 - 2 * flat.rows[at.POLARITY, p[at.ROW] + row]
-    for k in range(a, a + p[at.COLUMNS]):
-        lower = np.int64(cells[at.LOWER, k]) + cells[at.MISMATCH, k]
-        cells[at.WEIGHT, k] = np.int32(cells[at.HIGHER, k] + sign * lower)
+def driven_blocks(blocks, drive):
+    """List the starts of the blocks of `drive` (padded rows,) with a driven row."""
+    count = 0
+    for block in range(0, drive.shape[0], BLOCK):
+        found = drive[block]
+        for i in range(block + 1, block + BLOCK):
+            found |= drive[i]
+        blocks[count] = block
+        count += found != 0
+    return count
 
 
 @compiled
-def add_rows(charge, w0, w1, w2, w3, x0, x1, x2, x3):
-    """charge (columns,) += four driven rows."""
-    for j in range(charge.shape[0]):
-        charge[j] += (
-            x0 * np.float64(w0[j])
-            + x1 * np.float64(w1[j])
-            + x2 * np.float64(w2[j])
-            + x3 * np.float64(w3[j])
-        )
-
-
-@compiled
-def sum_rows(charge, weight, durations, polarity, phase, active):
-    """charge (columns,) += durations (rows,) @ weight (cells,) over the rows of one polarity.
-
-    Integers in float64, below 2^53, so exact in any order: rows are taken four at a time.
-    Returns how many rows were driven.
-    """
-    columns, count = charge.shape[0], 0
-    for i in range(durations.shape[0]):
-        active[count] = i
-        count += (durations[i] != 0) & (polarity[i] == phase)
-    for k in range(0, count, 4):
-        i0, x0 = active[k], np.float64(durations[active[k]])
-        i1 = i2 = i3 = i0
-        x1 = x2 = x3 = 0.0
-        if k + 1 < count:
-            i1, x1 = active[k + 1], np.float64(durations[active[k + 1]])
-        if k + 2 < count:
-            i2, x2 = active[k + 2], np.float64(durations[active[k + 2]])
-        if k + 3 < count:
-            i3, x3 = active[k + 3], np.float64(durations[active[k + 3]])
-        a0, a1, a2, a3 = i0 * columns, i1 * columns, i2 * columns, i3 * columns
-        add_rows(
-            charge,
-            weight[a0 : a0 + columns],
-            weight[a1 : a1 + columns],
-            weight[a2 : a2 + columns],
-            weight[a3 : a3 + columns],
-            x0,
-            x1,
-            x2,
-            x3,
-        )
+def sum_rows(charge, weight, p, drive, blocks):
+    """charge (columns,) += drive (padded rows,) @ weight; returns how many blocks were driven."""
+    count = driven_blocks(blocks, drive[: p[at.STRIDE]])
+    if count:
+        for j in range(p[at.COLUMNS]):
+            start = p[at.GRID] + j * p[at.STRIDE]
+            charge[j] += dot_blocks(weight, start, drive, blocks, np.int64(count))
     return count
 
 
@@ -147,7 +108,7 @@ def to_codes(codes, charge, noise, scale, channel, offsets, shift, bits):
     low, high = -(np.int64(1) << (bits - 1)), (np.int64(1) << (bits - 1)) - 1
     saturated = 0
     for j in range(codes.shape[0]):
-        total = np.int64(charge[j]) + scaled(noise[j], scale)
+        total = charge[j] + scaled(noise[j], scale)
         total += (channel[j] << shift) >> OFFSET_BITS
         raw = clip(round_half_even(total, shift), low, high)
         saturated += np.int64(raw == low) | np.int64(raw == high)
@@ -158,15 +119,17 @@ def to_codes(codes, charge, noise, scale, channel, offsets, shift, bits):
 @compiled
 def forward(flat, t):
     """FORWARD of the tile's active row vector into its codes (columns,); a phase a polarity."""
-    p = flat.P[t]
-    count, a, r = p[at.COLUMNS], p[at.CELL], p[at.ROW]
-    rows, columns = slice(r, r + p[at.ROWS]), slice(p[at.COLUMN], p[at.COLUMN] + count)
-    charge, noise = flat.charge[:count], flat.scratch[at.NOISE, :count]
-    weight = flat.cells[at.WEIGHT, a : a + p[at.ROWS] * count]
-    durations, polarity = flat.rows[at.DURATION, rows], flat.rows[at.POLARITY, rows]
-    charge[:] = 0.0
+    p, scratch, drive = flat.P[t], flat.scratch, flat.drive[at.DRIVE]
+    count, r = p[at.COLUMNS], p[at.ROW]
+    columns = slice(p[at.COLUMN], p[at.COLUMN] + count)
+    charge, noise = scratch[at.CHARGE, :count], scratch[at.NOISE, :count]
+    durations, polarity = flat.rows[at.DURATION], flat.rows[at.POLARITY]
+    charge[:] = 0
+    drive[p[at.ROWS] : p[at.STRIDE]] = 0
     for phase in range(2):
-        if sum_rows(charge, weight, durations, polarity, phase, flat.scratch[at.ACTIVE]):
+        for i in range(p[at.ROWS]):
+            drive[i] = np.int32(durations[r + i] if polarity[r + i] == phase else 0)
+        if sum_rows(charge, flat.weight, p, drive, scratch[at.BLOCKS]):
             wait(flat, t, p[at.FORWARD_NS])
     ordinals = flat.columns[at.COLUMN_ORDINAL, columns]
     draw_noise(noise, flat.seed, COLUMN_NOISE, t, ordinals, 0)
@@ -185,26 +148,27 @@ def forward(flat, t):
 
 
 @compiled
-def dot(weight, errors):
-    """One row's charge: exact in 64-bit integers."""
-    total = np.int64(0)
-    for j in range(weight.shape[0]):
-        total += np.int64(weight[j]) * np.int64(errors[j])
-    return total
+def add_column(sums, weight, error):
+    """sums (padded rows,) += error * weight: integers in float64, below 2^53, so exact."""
+    for i in range(weight.shape[0]):
+        sums[i] += error * np.float64(weight[i])
 
 
 @compiled
-def backward(flat, t, codes):
-    """BACKWARD of the tile's active column vector into codes (rows,)."""
-    p = flat.P[t]
-    count, columns, c = p[at.ROWS], p[at.COLUMNS], p[at.COLUMN]
+def backward(flat, t, sums, codes):
+    """BACKWARD of the tile's active column vector into codes (rows,); sums (widest,) float64."""
+    p, count = flat.P[t], flat.P[t, at.ROWS]
     rows = slice(p[at.ROW], p[at.ROW] + count)
-    errors, charge = flat.directions[:columns], flat.charge[:count]
-    for j in range(columns):
-        errors[j] = np.int32(flat.columns[at.ERROR, c + j])
+    sums = sums[: p[at.STRIDE]]
+    sums[:] = 0.0
+    for j in range(p[at.COLUMNS]):
+        error = flat.columns[at.ERROR, p[at.COLUMN] + j]
+        if error != 0:
+            a = p[at.GRID] + j * p[at.STRIDE]
+            add_column(sums, flat.weight[a : a + p[at.STRIDE]], np.float64(error))
+    charge = flat.scratch[at.CHARGE, :count]
     for i in range(count):
-        a = p[at.CELL] + i * columns
-        charge[i] = np.float64(dot(flat.cells[at.WEIGHT, a : a + columns], errors))
+        charge[i] = np.int64(sums[i])
     wait(flat, t, p[at.BACKWARD_NS])
     noise, ordinals = flat.scratch[at.NOISE, :count], flat.rows[at.ROW_ORDINAL, rows]
     draw_noise(noise, flat.seed, ROW_NOISE, t, ordinals, 0)
@@ -223,66 +187,65 @@ def backward(flat, t, codes):
 
 
 @compiled
-def pulse_row(lower, weight, up, down, words, directions, word, sign, slope, bound):
-    """UPDATE of one row: all columns at once, in 32-bit integers and without a branch."""
-    for j in range(lower.shape[0]):
-        count = popcount(np.uint32(word & words[j]))
-        g, direction = lower[j], directions[j]
-        discharge = np.int32(direction >> _SIGN)
-        step = np.int32(up[j])
-        step = np.int32(step + np.int32(np.int32(np.int32(down[j]) - step) & discharge))
-        tilt = np.int32(np.int32(slope * np.int32(g >> _SLOPE_BITS)) >> _SLOPE_BITS)
-        factor = np.int32(_ONE - np.int32(direction * tilt))
-        change = np.int32(np.int32(np.int32(count * step) * factor) >> _SLOPE_BITS)
-        moved = np.int32(g + np.int32(direction * change))
-        moved = max(min(moved, bound), np.int32(-bound))
-        lower[j] = moved
-        weight[j] = np.int32(weight[j] + np.int32(sign * np.int32(moved - g)))
-
-
-@compiled
-def pulse_row_cycle(flat, t, row, word):
-    """UPDATE of one row with cycle-to-cycle spread."""
-    p, cells, words = flat.P[t], flat.cells, flat.words[0]
-    bound, slope = p[at.BOUND], p[at.SLOPE]
-    for j in range(p[at.COLUMNS]):
-        count = np.int64(popcount(np.uint32(word & words[j])))
-        if count == 0:
-            continue
-        line = row * p[at.COLUMNS] + j
-        k = p[at.CELL] + line
-        g, direction = np.int64(cells[at.LOWER, k]), np.int64(flat.directions[j])
-        tilt = (slope * (g >> SLOPE_BITS)) >> SLOPE_BITS
-        step = np.int64(flat.steps[at.STEP_UP if direction > 0 else at.STEP_DOWN, k])
-        factor = (1 << SLOPE_BITS) - direction * tilt
+def pulse_change(flat, t, line, g, count, step, direction):
+    """How far `count` coincidences move cell number `line` from g; with cycle-to-cycle spread."""
+    p = flat.P[t]
+    factor = (1 << SLOPE_BITS) - ((p[at.SLOPE] * direction * (g >> SLOPE_BITS)) >> SLOPE_BITS)
+    change = (count * step * factor) >> SLOPE_BITS
+    if p[at.CYCLE_SCALE]:
         draw = bell_at(flat.seed, CYCLE, t, line, flat.R[t, at.UPDATES])
         noise = ((step * flat.tables[at.ROOT, count]) >> 8) * scaled(draw, p[at.CYCLE_SCALE])
-        change = ((count * step * factor) >> SLOPE_BITS) + (noise >> SPREAD_BITS)
-        cells[at.LOWER, k] = np.int32(clip(g + direction * change, -bound, bound))
-    settle_weights(flat, t, row)
+        change += noise >> SPREAD_BITS
+    return change
 
 
 @compiled
-def update_row(flat, t, row, word):
-    """UPDATE pulses on one row: `word` against words[0], along `directions`."""
-    p, cells, steps = flat.P[t], flat.cells, flat.steps
+def pulse_cell(flat, t, row, j, word, direction):
+    """UPDATE of one cell that draws: cycle-to-cycle spread, or SET pulses on the pair."""
+    p, k = flat.P[t], flat.P[t, at.GRID] + j * flat.P[t, at.STRIDE] + row
+    line = row * p[at.COLUMNS] + j
+    count = np.int64(popcount(np.uint32(word)))
+    if count == 0:
+        return
     if p[at.DIRECT]:
-        pcm.pulse_row(flat, t, row, word)
-        settle_weights(flat, t, row)
-    elif p[at.CYCLE_SCALE]:
-        pulse_row_cycle(flat, t, row, word)
+        pcm.pulse_cell(flat, t, line, count, np.int64(direction < 0))
     else:
-        a = p[at.CELL] + row * p[at.COLUMNS]
-        b = a + p[at.COLUMNS]
-        pulse_row(
-            cells[at.LOWER, a:b],
-            cells[at.WEIGHT, a:b],
-            steps[at.STEP_UP, a:b],
-            steps[at.STEP_DOWN, a:b],
-            flat.words[0, : p[at.COLUMNS]],
-            flat.directions[: p[at.COLUMNS]],
-            np.uint32(word),
-            np.int32(1 - 2 * flat.rows[at.POLARITY, p[at.ROW] + row]),
-            np.int32(p[at.SLOPE]),
-            np.int32(p[at.BOUND]),
-        )
+        g, bound = np.int64(flat.lower[k]), p[at.BOUND]
+        step = np.int64(flat.steps[at.STEP_UP if direction > 0 else at.STEP_DOWN, k])
+        change = pulse_change(flat, t, line, g, count, step, direction)
+        flat.lower[k] = np.int32(clip(g + direction * change, -bound, bound))
+    settle_weight(flat, t, row, j)
+
+
+@compiled
+def settle_weight(flat, t, row, j):
+    """Recompute one weight from its devices and its polarity."""
+    p, cells = flat.P[t], flat.cells
+    cell, k = p[at.CELL] + row * p[at.COLUMNS] + j, p[at.GRID] + j * p[at.STRIDE] + row
+    lower = flat.lower[k] + cells[at.MISMATCH, cell]
+    flat.weight[k] = np.int32(cells[at.HIGHER, cell] + flat.signs[p[at.LINE] + row] * lower)
+
+
+@compiled
+def update_column(flat, t, j, count, direction):
+    """UPDATE of column j: its word against ROW_WORDS, over `count` driven blocks."""
+    p, word = flat.P[t], flat.words[at.COLUMN_WORDS, j]
+    if p[at.DIRECT] or p[at.CYCLE_SCALE]:
+        for i in range(p[at.ROWS]):
+            pulse_cell(flat, t, i, j, flat.words[at.ROW_WORDS, i] & word, np.int64(direction))
+        return
+    side = at.STEP_UP if direction > 0 else at.STEP_DOWN
+    pulse_blocks(
+        flat.lower,
+        flat.weight,
+        flat.steps[side],
+        p[at.GRID] + j * p[at.STRIDE],
+        flat.words[at.ROW_WORDS],
+        flat.signs[p[at.LINE] :],
+        flat.scratch[at.BLOCKS],
+        np.int64(count),
+        np.uint32(word),
+        np.int32(p[at.SLOPE] * direction),
+        np.int32(direction),
+        np.int32(p[at.BOUND]),
+    )

@@ -1,8 +1,9 @@
 """Flat arrays of a whole network, so that one compiled loop serves every number of layers.
 
 The network's own arrays become views of the flat ones: nothing is copied between engines but
-the registers. Tile t's cells start at P[t, CELL], its rows at P[t, ROW], its columns at
-P[t, COLUMN].
+the registers. Tile t's rows start at P[t, ROW], its columns at P[t, COLUMN]; of what training
+touches, its column j starts at P[t, GRID] + j * P[t, STRIDE], padded to whole blocks of rows; the
+rest of its cells lie row by row from P[t, CELL].
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from golden.analog import tables
 from golden.analog.capacitor import ROOTS
+from golden.engines.compiled.vectors import BLOCK
 from golden.training.network import Network, Tile
 
 # fmt: off
@@ -24,7 +26,7 @@ from golden.training.network import Network, Tile
  TRIM_GAIN, TRIM_SHIFT, COMPENSATION, EXAMPLE_NS, FORWARD_NS, BACKWARD_NS, UPDATE_NS, READ_NS,
  CONVERSION_NS, PRECHARGE_NS, RESET_NS, TICK_NS, LEAK_LOSS, LEAK_TARGET, BOUND, SLOPE,
  CYCLE_SCALE, DIRECT, SET_PULSE, F_GAIN, RESET_G, RESET_SPREAD, CEILING, STUCK_ON, DRIFT,
- DRIFT_LOG2, DRIFT_T0_NS, READ_SLOPE, READ_FLOOR, MU_SLOPE, SIGMA_SLOPE, PARAMETERS) = range(64)
+ DRIFT_LOG2, DRIFT_T0_NS, READ_SLOPE, READ_FLOOR, MU_SLOPE, SIGMA_SLOPE, STRIDE, GRID, LINE, PARAMETERS) = range(67)
 """Columns of the parameters P (tiles, PARAMETERS) int64."""
 
 (CLOCK, UPDATES, ROW_LFSR, COLUMN_LFSR, ROW_SCALE, COLUMN_SCALE, NEXT_ROW, LAST_ROW,
@@ -54,12 +56,11 @@ REGISTER_NAMES = {
 
 
 # fmt: off
-(LOWER, HIGHER, MISMATCH, WEIGHT, G_PLUS, G_MINUS, NU_PLUS, NU_MINUS, READ_SPREAD,
- CELL_FIELDS) = range(10)
+(HIGHER, MISMATCH, G_PLUS, G_MINUS, NU_PLUS, NU_MINUS, READ_SPREAD, CELL_FIELDS) = range(8)
 """Rows of `cells` (CELL_FIELDS, cells) int32; `device` 0 or 1 is added to G_PLUS or NU_PLUS."""
 
 (STEP_UP, STEP_DOWN, STEP_FIELDS) = range(3)
-"""Rows of `steps` (STEP_FIELDS, cells) int16."""
+"""Rows of `steps` (STEP_FIELDS, padded cells) int16."""
 
 (PULSES_PLUS, PULSES_MINUS, STUCK_PLUS, STUCK_MINUS, DEVICE_FIELDS) = range(5)
 """Rows of `devices` (DEVICE_FIELDS, cells) uint8."""
@@ -75,9 +76,16 @@ REGISTER_NAMES = {
  SOFTMAX, ROW_SLOTS, COLUMN_SLOTS, TABLES) = range(16)
 """Rows of `tables` (TABLES, longest) int64."""
 
-(NOISE, ACTIVE, TOTAL, READ, CHARGE, OLD_LOWER, TARGET, C, STEPS, PROGRAMMING, EVERYTHING,
- DAMPING, LAST_SIGN, SPREADS, SCRATCH) = range(15)
-"""Rows of `scratch` (SCRATCH, widest) int64: work space."""
+(NOISE, BLOCKS, ALL_BLOCKS, TOTAL, READ, CHARGE, OLD_LOWER, TARGET, C, STEPS, PROGRAMMING,
+ EVERYTHING, DAMPING, LAST_SIGN, SPREADS, SCRATCH) = range(16)
+"""Rows of `scratch` (SCRATCH, widest) int64: work space. BLOCKS is a list of driven blocks."""
+
+(ROW_WORDS, COLUMN_WORDS, TABLE, WORD_FIELDS) = range(4)
+"""Rows of `words` (WORD_FIELDS, widest) uint32; TABLE is indexed by code."""
+
+(DRIVE, DIRECTIONS, ROW_LOWER, ROW_WEIGHT, DRIVE_FIELDS) = range(5)
+"""Rows of `drive` (DRIVE_FIELDS, widest) int32: durations of a phase, +1 charge or -1 discharge
+per column, and the row that a transfer works on."""
 # fmt: on
 
 
@@ -93,12 +101,14 @@ class Flat(NamedTuple):
     columns: NDArray[np.int64]
     tables: NDArray[np.int64]
     scratch: NDArray[np.int64]
-    charge: NDArray[np.float64]
-    """(widest,): charge of a side's integrators."""
+    lower: NDArray[np.int32]
+    weight: NDArray[np.int32]
+    signs: NDArray[np.int32]
+    """(padded rows,): p of every row, from P[t, LINE]."""
     words: NDArray[np.uint32]
-    """(2, widest): column words of an UPDATE, and the words of every code of a side."""
-    directions: NDArray[np.int32]
-    """(widest,): +1 charge, -1 discharge."""
+    drive: NDArray[np.int32]
+    row_steps: NDArray[np.int16]
+    """(STEP_FIELDS, widest): of the row that a transfer works on."""
     seed: np.uint64
 
 
@@ -106,30 +116,37 @@ def flatten(network: Network) -> Flat:
     """Flat arrays of a network; the network's arrays become views of them."""
     tiles = network.tiles
     parameters = np.zeros((len(tiles), PARAMETERS), np.int64)
-    cell = row = column = 0
+    cell = row = column = grid = line = 0
     for index, tile in enumerate(tiles):
+        rows, columns = tile.spec.rows, tile.spec.columns
+        stride = -(-rows // BLOCK) * BLOCK
         parameters[index] = _parameters(tile)
         parameters[index, [CELL, ROW, COLUMN]] = cell, row, column
-        cell += tile.spec.rows * tile.spec.columns
-        row += tile.spec.rows
-        column += tile.spec.columns
-    wide = max(258, max(max(tile.spec.rows, tile.spec.columns) for tile in tiles))
+        parameters[index, [STRIDE, GRID, LINE]] = stride, grid, line
+        cell, row, column = cell + rows * columns, row + rows, column + columns
+        grid, line = grid + columns * stride, line + stride
+    # Room for the widest side and for a table of 256 codes, in whole blocks.
+    wide = max(264, max(max(tile.spec.rows, tile.spec.columns) for tile in tiles) + BLOCK)
     flat = Flat(
         P=parameters,
         R=np.zeros((len(tiles), REGISTERS), np.int64),
         cells=np.zeros((CELL_FIELDS, cell), np.int32),
-        steps=np.zeros((STEP_FIELDS, cell), np.int16),
+        steps=np.zeros((STEP_FIELDS, grid), np.int16),
         devices=np.zeros((DEVICE_FIELDS, cell), np.uint8),
         rows=np.zeros((ROW_FIELDS, row), np.int64),
         columns=np.zeros((COLUMN_FIELDS, column), np.int64),
         tables=_tables(network),
         scratch=np.zeros((SCRATCH, wide), np.int64),
-        charge=np.zeros(wide),
-        words=np.zeros((2, wide), np.uint32),
-        directions=np.zeros(wide, np.int32),
+        lower=np.zeros(grid, np.int32),
+        weight=np.zeros(grid, np.int32),
+        signs=np.ones(line, np.int32),
+        words=np.zeros((WORD_FIELDS, wide), np.uint32),
+        drive=np.zeros((DRIVE_FIELDS, wide), np.int32),
+        row_steps=np.zeros((STEP_FIELDS, wide), np.int16),
         seed=np.uint64(network.seed),
     )
     flat.scratch[EVERYTHING] = 1
+    flat.scratch[ALL_BLOCKS] = BLOCK * np.arange(wide)
     for index, tile in enumerate(tiles):
         _adopt(tile, flat, index)
     read_registers(network, flat)
@@ -142,11 +159,19 @@ def read_registers(network: Network, flat: Flat) -> None:
         values = tile.registers()
         for name, register in REGISTER_NAMES.items():
             flat.R[index, register] = values[name]
-        signs = 1 - 2 * tile.controller.polarity.bits.astype(np.int64)
-        capacitors = tile.array.capacitors
+        signs = 1 - 2 * tile.controller.polarity.bits
+        capacitors, line = tile.array.capacitors, flat.P[index, LINE]
         weight = tile.array.pcm.higher + signs[:, None] * (capacitors.lower + capacitors.mismatch)
-        start = flat.P[index, CELL]
-        flat.cells[WEIGHT, start : start + weight.size] = weight.ravel()
+        _columns(flat, index, flat.weight)[:] = weight
+        flat.signs[line : line + len(signs)] = signs
+
+
+def _columns(flat: Flat, index: int, field: NDArray) -> NDArray:
+    """A tile's (rows, columns) view of a padded field."""
+    p = flat.P[index]
+    columns, stride = int(p[COLUMNS]), int(p[STRIDE])
+    padded = field[int(p[GRID]) : int(p[GRID]) + columns * stride]
+    return padded.reshape(columns, stride)[:, : int(p[ROWS])].T
 
 
 def write_registers(network: Network, flat: Flat) -> None:
@@ -167,10 +192,10 @@ def _adopt(tile: Tile, flat: Flat, index: int) -> None:
     pcm, capacitors, control = tile.array.pcm, tile.array.capacitors, tile.controller
     row_side, column_side = tile.array.rows, tile.array.columns
     places: list[tuple[object, str, NDArray]] = [
-        (capacitors, "lower", flat.cells[LOWER, cell]),
+        (capacitors, "lower", _columns(flat, index, flat.lower)),
+        (capacitors, "step_up", _columns(flat, index, flat.steps[STEP_UP])),
+        (capacitors, "step_down", _columns(flat, index, flat.steps[STEP_DOWN])),
         (capacitors, "mismatch", flat.cells[MISMATCH, cell]),
-        (capacitors, "step_up", flat.steps[STEP_UP, cell]),
-        (capacitors, "step_down", flat.steps[STEP_DOWN, cell]),
         (pcm, "higher", flat.cells[HIGHER, cell]),
         (pcm, "g_plus", flat.cells[G_PLUS, cell]),
         (pcm, "g_minus", flat.cells[G_MINUS, cell]),
@@ -195,7 +220,7 @@ def _adopt(tile: Tile, flat: Flat, index: int) -> None:
     ]
     for owner, name, place in places:
         own: NDArray = getattr(owner, name)
-        view = place.reshape(own.shape)
+        view = place if place.ndim == own.ndim else place.reshape(own.shape)
         if own.dtype != view.dtype:
             raise TypeError(f"{name}: {own.dtype}, not {view.dtype}")
         view[:] = own

@@ -15,7 +15,6 @@ from golden.engines.compiled.draws import (
     exp2_negative,
     log2,
     philox,
-    popcount,
     round_half_even,
     scaled,
 )
@@ -128,17 +127,11 @@ def set_ramp(flat, t, row, active, c, steps):
 
 
 @compiled
-def pulse_row(flat, t, row, word):
-    """The pcm-only cell: every coincidence is a SET pulse on G+ (up) or G- (down)."""
-    p, words = flat.P[t], flat.words[0]
-    first = flat.R[t, at.UPDATES] * 32
-    for j in range(p[at.COLUMNS]):
-        count = np.int64(popcount(np.uint32(word & words[j])))
-        if count:
-            line, device = row * p[at.COLUMNS] + j, np.int64(flat.directions[j] < 0)
-            k = p[at.CELL] + line
-            store(flat, t, k, device, pulses(flat, t, device, line, count, CYCLE, first, 1))
-            settle(flat, t, k)
+def pulse_cell(flat, t, line, count, device):
+    """The pcm-only cell: coincidences are SET pulses on G+ (device 0, up) or G- (1, down)."""
+    k, first = flat.P[t, at.CELL] + line, flat.R[t, at.UPDATES] * 32
+    store(flat, t, k, device, pulses(flat, t, device, line, count, CYCLE, first, 1))
+    settle(flat, t, k)
 
 
 @compiled

@@ -45,33 +45,31 @@ def word_table(table, state, lag, scale, codes, order, slot_bits, low_discrepanc
 @compiled
 def update(flat, t):
     """UPDATE of tile t with its active vectors; a phase per live polarity."""
-    p, register, words, table = flat.P[t], flat.R[t], flat.words[0], flat.words[1]
-    columns, r, c = p[at.COLUMNS], p[at.ROW], p[at.COLUMN]
-    slots, mode = p[at.SLOTS], p[at.LOW_DISCREPANCY] != 0
+    p, register, table = flat.P[t], flat.R[t], flat.words[at.TABLE]
+    rows, columns = flat.words[at.ROW_WORDS], flat.words[at.COLUMN_WORDS]
+    r, c, slots, mode = p[at.ROW], p[at.COLUMN], p[at.SLOTS], p[at.LOW_DISCREPANCY] != 0
     register[at.COLUMN_LFSR] = word_table(
         table, register[at.COLUMN_LFSR], COLUMN_LAG, register[at.COLUMN_SCALE],
         1 << p[at.COLUMN_BITS], flat.tables[at.COLUMN_SLOTS, :slots], p[at.SLOT_BITS], mode,
     )  # fmt: skip
-    driven = np.uint32(0)
-    for j in range(columns):
-        words[j] = table[abs(flat.columns[at.ERROR, c + j])]
-        driven |= words[j]
-    # The columns have their words; the same table now serves the rows, as they come.
+    for j in range(p[at.COLUMNS]):
+        columns[j] = table[abs(flat.columns[at.ERROR, c + j])]
+    # The columns have their words; the same table now serves the rows.
     register[at.ROW_LFSR] = word_table(
         table, register[at.ROW_LFSR], ROW_LAG, register[at.ROW_SCALE],
         1 << p[at.PWM_BITS], flat.tables[at.ROW_SLOTS, :slots], p[at.SLOT_BITS], mode,
     )  # fmt: skip
+    rows[p[at.ROWS] : p[at.STRIDE]] = 0
     for phase in range(2):
-        live, up = False, np.int32(1 - 2 * phase)
-        for j in range(columns):
-            flat.directions[j] = up if flat.columns[at.ERROR, c + j] > 0 else np.int32(-up)
         for i in range(p[at.ROWS]):
             word = table[flat.rows[at.DURATION, r + i]]
-            if word and flat.rows[at.POLARITY, r + i] == phase:
-                live = True
-                if word & driven:
-                    array.update_row(flat, t, i, word)
-        if live:
+            rows[i] = word if flat.rows[at.POLARITY, r + i] == phase else np.uint32(0)
+        count = array.driven_blocks(flat.scratch[at.BLOCKS], rows[: p[at.STRIDE]])
+        if count:
+            for j in range(p[at.COLUMNS]):
+                if columns[j]:
+                    charge = (flat.columns[at.ERROR, c + j] > 0) != (phase == 1)
+                    array.update_column(flat, t, j, count, np.int64(1 if charge else -1))
             register[at.UPDATES] += 1
             array.wait(flat, t, p[at.UPDATE_NS])
 
@@ -144,7 +142,7 @@ def pass_errors(flat, t, back):
 def train(flat, images, labels):
     """Train on examples in order: images (n, inputs) uint8, labels (n,)."""
     tiles = flat.P.shape[0]
-    start = np.zeros(tiles, np.int64)
+    start, sums = np.zeros(tiles, np.int64), np.zeros(flat.scratch.shape[1])
     back = flat.scratch[at.READ]
     for n in range(images.shape[0]):
         enter_image(flat, images[n])
@@ -158,7 +156,8 @@ def train(flat, images, labels):
         if output_error(flat, labels[n]):
             first_pending = tiles - 1
             while first_pending > 0:
-                array.backward(flat, first_pending, back[: flat.P[first_pending, at.ROWS]])
+                rows = flat.P[first_pending, at.ROWS]
+                array.backward(flat, first_pending, sums, back[:rows])
                 if not pass_errors(flat, first_pending - 1, back):
                     break
                 first_pending -= 1
@@ -171,39 +170,41 @@ def train(flat, images, labels):
 
 @entry
 def present_weights(flat, weights):
-    """Weights of all cells (cells,) with the drift of this moment, on a copy."""
+    """Weights of all cells (padded cells,) with the drift of this moment, on a copy."""
     cells = flat.cells
     for t in range(flat.P.shape[0]):
         p = flat.P[t]
         for row in range(p[at.ROWS]):
             age = pcm.log_age(flat, t, row)
             sign = 1 - 2 * flat.rows[at.POLARITY, p[at.ROW] + row]
-            a = p[at.CELL] + row * p[at.COLUMNS]
-            for k in range(a, a + p[at.COLUMNS]):
+            for j in range(p[at.COLUMNS]):
+                k = p[at.CELL] + row * p[at.COLUMNS] + j
+                place = p[at.GRID] + j * p[at.STRIDE] + row
                 higher = np.int64(cells[at.HIGHER, k])
                 if p[at.DRIFT]:
                     higher = pcm.drifted(flat, t, k, age)
-                lower = np.int64(cells[at.LOWER, k]) + cells[at.MISMATCH, k]
-                weights[k] = np.int32(higher + sign * lower)
+                lower = np.int64(flat.lower[place]) + cells[at.MISMATCH, k]
+                weights[place] = np.int32(higher + sign * lower)
 
 
 @entry
 def evaluate(flat, images, labels, weights):
-    """How many examples the weights (cells,) classify; noise by example, nothing changes."""
-    tiles, scratch = flat.P.shape[0], flat.scratch
-    ordinals, zeros = np.zeros_like(scratch[0]), np.zeros_like(scratch[0])
+    """How many examples the weights (padded cells,) classify; noise by example."""
+    tiles, scratch, drive = flat.P.shape[0], flat.scratch, flat.drive[at.DRIVE]
+    ordinals = np.zeros_like(scratch[0])
     correct = 0
     for n in range(images.shape[0]):
         enter_image(flat, images[n])
         for t in range(tiles):
             p = flat.P[t]
-            count, a, r = p[at.COLUMNS], p[at.CELL], p[at.ROW]
+            count = p[at.COLUMNS]
             columns = slice(p[at.COLUMN], p[at.COLUMN] + count)
-            charge, noise = flat.charge[:count], scratch[at.NOISE, :count]
-            durations = flat.rows[at.DURATION, r : r + p[at.ROWS]]
-            weight = weights[a : a + p[at.ROWS] * count]
-            charge[:] = 0.0
-            array.sum_rows(charge, weight, durations, zeros, 0, scratch[at.ACTIVE])
+            charge, noise = scratch[at.CHARGE, :count], scratch[at.NOISE, :count]
+            for i in range(p[at.ROWS]):
+                drive[i] = np.int32(flat.rows[at.DURATION, p[at.ROW] + i])
+            drive[p[at.ROWS] : p[at.STRIDE]] = 0
+            charge[:] = 0
+            array.sum_rows(charge, weights, p, drive, scratch[at.BLOCKS])
             array.draw_noise(noise, flat.seed, EVALUATION, t, ordinals[:count], n)
             array.to_codes(
                 flat.columns[at.CODE, columns],
@@ -228,8 +229,8 @@ def auto_zero(flat, t, mechanism, ordinals, channel, found, scale, shift, bits):
     p, scratch, count = flat.P[t], flat.scratch, found.shape[0]
     total, codes = scratch[at.TOTAL, :count], scratch[at.READ, :count]
     noise, zero = scratch[at.NOISE, :count], scratch[at.OLD_LOWER, :count]
-    charge = flat.charge[:count]
-    charge[:] = 0.0
+    charge = scratch[at.CHARGE, :count]
+    charge[:] = 0
     zero[:] = 0
     total[:] = 0
     for _ in range(1 << p[at.CALIBRATION]):

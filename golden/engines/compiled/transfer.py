@@ -12,7 +12,7 @@ from golden.digital.transfer import Kind
 from golden.engines.compiled import array, pcm
 from golden.engines.compiled import layout as at
 from golden.engines.compiled.cache import compiled, entry
-from golden.engines.compiled.draws import clip, round_half_even, scaled
+from golden.engines.compiled.draws import clip, popcount, round_half_even, scaled
 
 ALL, HIGHER, LOWER = 0, 1, 2
 TRANSFER, LOAD = Kind.TRANSFER.value, Kind.LOAD.value
@@ -20,7 +20,39 @@ COLUMN_NOISE = int(random.Mechanism.COLUMN_NOISE)
 
 
 @compiled
-def convert_read(flat, t, charge, spread, total, repeats):
+def open_row(flat, t, row):
+    """Bring a row's capacitors and steps together: in the tile they lie a column apart."""
+    p = flat.P[t]
+    for j in range(p[at.COLUMNS]):
+        k = p[at.GRID] + j * p[at.STRIDE] + row
+        flat.drive[at.ROW_LOWER, j] = flat.lower[k]
+        flat.row_steps[at.STEP_UP, j] = flat.steps[at.STEP_UP, k]
+        flat.row_steps[at.STEP_DOWN, j] = flat.steps[at.STEP_DOWN, k]
+
+
+@compiled
+def close_row(flat, t, row):
+    """Put a row's capacitors back and recompute its weights."""
+    p = flat.P[t]
+    for j in range(p[at.COLUMNS]):
+        flat.lower[p[at.GRID] + j * p[at.STRIDE] + row] = flat.drive[at.ROW_LOWER, j]
+        array.settle_weight(flat, t, row, j)
+
+
+@compiled
+def wait_row(flat, t, row, duration_ns):
+    """Let time pass with a row open: a tick must find its capacitors in place."""
+    p, clock = flat.P[t], flat.R[t, at.CLOCK]
+    if clock // p[at.TICK_NS] == (clock + duration_ns) // p[at.TICK_NS]:
+        flat.R[t, at.CLOCK] += duration_ns
+    else:
+        close_row(flat, t, row)
+        array.wait(flat, t, duration_ns)
+        open_row(flat, t, row)
+
+
+@compiled
+def convert_read(flat, t, row, charge, spread, total, repeats):
     """total (columns,) += sum of `repeats` conversions in READ's range."""
     p = flat.P[t]
     count, c, shift = p[at.COLUMNS], p[at.COLUMN], p[at.READ_SHIFT]
@@ -36,7 +68,7 @@ def convert_read(flat, t, charge, spread, total, repeats):
             value += (offsets[j] << shift) >> array.OFFSET_BITS
             total[j] += clip(round_half_even(value, shift), low, high)
     ordinals += repeats
-    array.wait(flat, t, repeats * p[at.CONVERSION_NS])
+    wait_row(flat, t, row, repeats * p[at.CONVERSION_NS])
 
 
 @compiled
@@ -49,11 +81,10 @@ def read(flat, t, row, pair, codes):
     total[:] = 0
     charge[:] = 0
     spread[:] = floor
-    convert_read(flat, t, charge, spread, total, 1)
+    convert_read(flat, t, row, charge, spread, total, 1)
     for j in range(columns):
         total[j] = -(total[j] << average)
-    if pcm.write_back_drift(flat, t, row):
-        array.settle_weights(flat, t, row)
+    pcm.write_back_drift(flat, t, row)
     a = p[at.CELL] + row * columns
     sign = 1 - 2 * flat.rows[at.POLARITY, p[at.ROW] + row]
     if pair != LOWER:
@@ -69,10 +100,10 @@ def read(flat, t, row, pair, codes):
             spread[j] = np.int64(np.sqrt(np.float64(square)))
     if pair != HIGHER:
         for j in range(columns):
-            lower = np.int64(cells[at.LOWER, a + j]) + cells[at.MISMATCH, a + j]
+            lower = np.int64(flat.drive[at.ROW_LOWER, j]) + cells[at.MISMATCH, a + j]
             charge[j] += sign * lower
-    array.wait(flat, t, p[at.READ_NS])
-    convert_read(flat, t, charge, spread, total, 1 << average)
+    wait_row(flat, t, row, p[at.READ_NS])
+    convert_read(flat, t, row, charge, spread, total, 1 << average)
     limit = np.int64(1) << (p[at.READ_BITS] - 1)
     for j in range(columns):
         codes[j] = clip(round_half_even(total[j], average), -limit, limit - 1)
@@ -103,8 +134,7 @@ def program(flat, t, row, p_new):
     attempt = 0
     while True:
         pcm.reset(flat, t, row, scratch[at.EVERYTHING] if attempt == 0 else programming)
-        array.settle_weights(flat, t, row)
-        array.wait(flat, t, p[at.RESET_NS])
+        wait_row(flat, t, row, p[at.RESET_NS])
         if pending == 0:
             return
         longest = 0
@@ -114,8 +144,7 @@ def program(flat, t, row, p_new):
                 steps[j] = flat.tables[at.SET_TABLE, abs(c[j]) >> p[at.SET_SHIFT]]
                 longest = max(longest, steps[j])
         pcm.set_ramp(flat, t, row, programming, c, steps)
-        array.settle_weights(flat, t, row)
-        array.wait(flat, t, flat.tables[at.RAMP_NS, longest])
+        wait_row(flat, t, row, flat.tables[at.RAMP_NS, longest])
         attempt += 1
         register[at.ATTEMPTS] += 1
         read(flat, t, row, HIGHER, higher)
@@ -135,6 +164,25 @@ def program(flat, t, row, p_new):
 
 
 @compiled
+def pulse_row(flat, t, row, words, directions):
+    """A trim's UPDATE: every slot of the row against words (columns,), on the open row."""
+    p, lower, steps = flat.P[t], flat.drive[at.ROW_LOWER], flat.row_steps
+    bound = p[at.BOUND]
+    for j in range(p[at.COLUMNS]):
+        count = np.int64(popcount(words[j]))
+        if count == 0:
+            continue
+        direction = np.int64(directions[j])
+        line, g = row * p[at.COLUMNS] + j, np.int64(lower[j])
+        if p[at.DIRECT]:
+            pcm.pulse_cell(flat, t, line, count, np.int64(direction < 0))
+            continue
+        step = np.int64(steps[at.STEP_UP if direction > 0 else at.STEP_DOWN, j])
+        change = array.pulse_change(flat, t, line, g, count, step, direction)
+        lower[j] = np.int32(clip(g + direction * change, -bound, bound))
+
+
+@compiled
 def trim(flat, t, row):
     """Pulse the capacitors of a row until the weight is the journal's again."""
     p, register, scratch = flat.P[t], flat.R[t], flat.scratch
@@ -142,7 +190,7 @@ def trim(flat, t, row):
     journal = flat.columns[at.JOURNAL, p[at.COLUMN] : p[at.COLUMN] + columns]
     trimming, now = scratch[at.PROGRAMMING, :columns], scratch[at.READ, :columns]
     damping, last = scratch[at.DAMPING, :columns], scratch[at.LAST_SIGN, :columns]
-    words, directions = flat.words[0, :columns], flat.directions[:columns]
+    words, directions = flat.words[at.COLUMN_WORDS], flat.drive[at.DIRECTIONS]
     up = np.int32(1 - 2 * flat.rows[at.POLARITY, p[at.ROW] + row])
     trimming[:] = 1
     damping[:] = 0
@@ -170,10 +218,9 @@ def trim(flat, t, row):
             if not trimming[j]:
                 words[j] = np.uint32(0)
             directions[j] = up if residual > 0 else np.int32(-up)
-        every_slot = np.uint32((np.uint64(1) << np.uint64(slots)) - np.uint64(1))
-        array.update_row(flat, t, row, every_slot)
+        pulse_row(flat, t, row, words, directions)
         register[at.UPDATES] += 1
-        array.wait(flat, t, p[at.UPDATE_NS])
+        wait_row(flat, t, row, p[at.UPDATE_NS])
         trains += 1
 
 
@@ -185,6 +232,7 @@ def work_row(flat, t, row, kind):
     journal = flat.columns[at.JOURNAL, c : c + columns]
     limit = np.int64(1) << (p[at.READ_BITS] - 1)
     lower = flat.scratch[at.OLD_LOWER, :columns]
+    open_row(flat, t, row)
     if kind == TRANSFER:
         if p[at.COMPENSATION]:
             read(flat, t, row, LOWER, lower)
@@ -197,12 +245,10 @@ def work_row(flat, t, row, kind):
     if kind == TRANSFER and p[at.INVERTS]:
         p_new ^= 1
     register[at.JOURNAL_ROW], register[at.P_NEW], register[at.JOURNAL_KIND] = row, p_new, kind
-    a = p[at.CELL] + row * columns
-    flat.cells[at.LOWER, a : a + columns] = 0
-    array.settle_weights(flat, t, row)
-    array.wait(flat, t, p[at.PRECHARGE_NS])
+    flat.drive[at.ROW_LOWER, :columns] = 0
+    wait_row(flat, t, row, p[at.PRECHARGE_NS])
     polarity[r] = p_new
-    array.settle_weights(flat, t, row)
+    flat.signs[p[at.LINE] + row] = np.int32(1 - 2 * p_new)
     read(flat, t, row, LOWER, lower)
     sign = 1 - 2 * p_new
     for j in range(columns):
@@ -210,6 +256,7 @@ def work_row(flat, t, row, kind):
         flat.scratch[at.TARGET, j] = clip(wanted, -p[at.C_MAX], p[at.C_MAX])
     program(flat, t, row, p_new)
     trim(flat, t, row)
+    close_row(flat, t, row)
     register[at.NEXT_ROW] = row + 1
     register[at.DONE] += 1
 
