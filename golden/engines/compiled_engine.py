@@ -56,7 +56,7 @@ class CompiledEngine:
     def synchronise(self) -> None:
         """Copy the scalars back into the network."""
         self._write_scales()
-        layout.write_registers(self.network, self._flat)
+        layout.leave(self.network, self._flat)
 
     def evaluate(self, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> int:
         """How many examples the network classifies; on a copy, with noise of its own."""

@@ -20,38 +20,36 @@ from golden.engines.compiled.draws import (
     round_half_even,
     scaled,
 )
-from golden.engines.compiled.vectors import BLOCK, dot_blocks, pulse_blocks
+from golden.engines.compiled.vectors import BLOCK, dot_blocks, pulse_columns, sum_columns
 
 COLUMN_NOISE, ROW_NOISE = int(random.Mechanism.COLUMN_NOISE), int(random.Mechanism.ROW_NOISE)
 CYCLE = int(random.Mechanism.CYCLE)
 
 
 @compiled
-def leak_column(lower, weight, signs, loss, target, bound):
-    """One tick of a column (padded rows,); returns a word that is 0 where nothing moved."""
+def leak_cells(lower, weight, signs, loss, target, bound):
+    """One tick of a block (8 x columns,); returns a word that is 0 where nothing moved."""
     changed = np.int32(0)
-    for i in range(lower.shape[0]):
-        g = np.int64(lower[i])
+    for k in range(lower.shape[0]):
+        g = np.int64(lower[k])
         new = g - (((g - target) * loss + (1 << (VALUE_BITS - 1))) >> VALUE_BITS)
         change = np.int32(min(max(new, -bound), bound) - g)
         changed |= change
-        lower[i] = np.int32(lower[i] + change)
-        weight[i] = np.int32(weight[i] + np.int32(signs[i] * change))
+        lower[k] = np.int32(lower[k] + change)
+        weight[k] = np.int32(weight[k] + np.int32(signs[k & (BLOCK - 1)] * change))
     return changed
 
 
 @compiled
 def leak(flat, t):
     """One tick of a tile; False where nothing moved."""
-    p = flat.P[t]
-    signs = flat.signs[p[at.LINE] : p[at.LINE] + p[at.STRIDE]]
+    p, size = flat.P[t], flat.P[t, at.COLUMNS] * BLOCK
     changed = np.int32(0)
-    for j in range(p[at.COLUMNS]):
-        a = p[at.GRID] + j * p[at.STRIDE]
-        b = a + p[at.STRIDE]
-        changed |= leak_column(
-            flat.lower[a:b], flat.weight[a:b], signs, p[at.LEAK_LOSS], p[at.LEAK_TARGET],
-            p[at.BOUND],
+    for block in range(p[at.BLOCKS]):
+        a, row = p[at.GRID] + block * size, p[at.LINE] + block * BLOCK
+        changed |= leak_cells(
+            flat.lower[a : a + size], flat.weight[a : a + size], flat.signs[row : row + BLOCK],
+            p[at.LEAK_LOSS], p[at.LEAK_TARGET], p[at.BOUND],
         )  # fmt: skip
     return changed != 0
 
@@ -70,27 +68,64 @@ def wait(flat, t, duration_ns):
 
 
 @compiled
+def place_of(p, row, j):
+    """Where the cell of a row and column j lies in the blocks."""
+    return p[at.GRID] + ((row // BLOCK) * p[at.COLUMNS] + j) * BLOCK + row % BLOCK
+
+
+@compiled
 def driven_blocks(blocks, drive):
-    """List the starts of the blocks of `drive` (padded rows,) with a driven row."""
+    """List the first rows of the blocks of `drive` (padded rows,) with a driven row."""
     count = 0
-    for block in range(0, drive.shape[0], BLOCK):
-        found = drive[block]
-        for i in range(block + 1, block + BLOCK):
-            found |= drive[i]
-        blocks[count] = block
+    for row in range(0, drive.shape[0], BLOCK):
+        found = drive[row]
+        for i in range(1, BLOCK):
+            found |= drive[row + i]
+        blocks[count] = row
         count += found != 0
     return count
 
 
 @compiled
-def sum_rows(charge, weight, p, drive, blocks):
-    """charge (columns,) += drive (padded rows,) @ weight; returns how many blocks were driven."""
-    count = driven_blocks(blocks, drive[: p[at.STRIDE]])
+def dot(sums, charge, weight, start, columns, drive, first, blocks, count, nothing):
+    """charge (columns,) += the driven blocks; drive[first..] are their durations, drive[nothing..]
+    a block of zeros, for an odd count."""
+    sums[: 4 * columns] = 0
+    for k in range(0, count, 2):
+        a = blocks[k]
+        b, drive_b = a, nothing
+        if k + 1 < count:
+            b = blocks[k + 1]
+            drive_b = first + b
+        dot_blocks(
+            sums, columns, weight, start + a * columns, first + a, start + b * columns, drive_b,
+            drive,
+        )  # fmt: skip
+    for j in range(columns):
+        charge[j] += (sums[4 * j] + sums[4 * j + 1]) + (sums[4 * j + 2] + sums[4 * j + 3])
+
+
+@compiled
+def integrate_columns(flat, t, weight, charge, phase):
+    """charge (columns,) += the rows of one polarity, or of all if it is -1; says if any drove."""
+    p, blocks, durations = flat.P[t], flat.scratch[at.DRIVEN], flat.durations
+    first, padded = p[at.LINE], p[at.BLOCKS] * BLOCK
+    nothing = durations.shape[0] - BLOCK
+    if phase >= 0:
+        durations = flat.work[at.PHASE_DRIVE]
+        sign = 1 - 2 * phase
+        for i in range(padded):
+            live = flat.signs[first + i] == sign
+            durations[i] = flat.durations[first + i] if live else np.int32(0)
+        durations[padded : padded + BLOCK] = 0
+        first, nothing = 0, padded
+    count = driven_blocks(blocks, durations[first : first + padded])
     if count:
-        for j in range(p[at.COLUMNS]):
-            start = p[at.GRID] + j * p[at.STRIDE]
-            charge[j] += dot_blocks(weight, start, drive, blocks, np.int64(count))
-    return count
+        dot(
+            flat.sums, charge, weight, p[at.GRID], p[at.COLUMNS], durations, first, blocks, count,
+            nothing,
+        )  # fmt: skip
+    return count != 0
 
 
 @compiled
@@ -117,20 +152,26 @@ def to_codes(codes, charge, noise, scale, channel, offsets, shift, bits):
 
 
 @compiled
+def mixed(flat, t):
+    """Whether rows of both polarities are live."""
+    inverted = flat.R[t, at.INVERTED_ROWS]
+    return inverted != 0 and inverted != flat.P[t, at.ROWS]
+
+
+@compiled
 def forward(flat, t):
     """FORWARD of the tile's active row vector into its codes (columns,); a phase a polarity."""
-    p, scratch, drive = flat.P[t], flat.scratch, flat.drive[at.DRIVE]
-    count, r = p[at.COLUMNS], p[at.ROW]
+    p, scratch, count = flat.P[t], flat.scratch, flat.P[t, at.COLUMNS]
     columns = slice(p[at.COLUMN], p[at.COLUMN] + count)
     charge, noise = scratch[at.CHARGE, :count], scratch[at.NOISE, :count]
-    durations, polarity = flat.rows[at.DURATION], flat.rows[at.POLARITY]
     charge[:] = 0
-    drive[p[at.ROWS] : p[at.STRIDE]] = 0
-    for phase in range(2):
-        for i in range(p[at.ROWS]):
-            drive[i] = np.int32(durations[r + i] if polarity[r + i] == phase else 0)
-        if sum_rows(charge, flat.weight, p, drive, scratch[at.BLOCKS]):
-            wait(flat, t, p[at.FORWARD_NS])
+    if mixed(flat, t):
+        for phase in range(2):
+            if integrate_columns(flat, t, flat.weight, charge, phase):
+                wait(flat, t, p[at.FORWARD_NS])
+    else:
+        integrate_columns(flat, t, flat.weight, charge, -1)
+        wait(flat, t, p[at.FORWARD_NS])
     ordinals = flat.columns[at.COLUMN_ORDINAL, columns]
     draw_noise(noise, flat.seed, COLUMN_NOISE, t, ordinals, 0)
     ordinals += 1
@@ -148,27 +189,29 @@ def forward(flat, t):
 
 
 @compiled
-def add_column(sums, weight, error):
-    """sums (padded rows,) += error * weight: integers in float64, below 2^53, so exact."""
-    for i in range(weight.shape[0]):
-        sums[i] += error * np.float64(weight[i])
+def list_columns(flat, t):
+    """List the columns with an error: OFFSETS and ERRORS. Returns how many."""
+    p, count = flat.P[t], 0
+    offsets, listed = flat.scratch[at.OFFSETS], flat.work[at.ERRORS]
+    errors = flat.columns[at.ERROR, p[at.COLUMN] : p[at.COLUMN] + p[at.COLUMNS]]
+    for j in range(errors.shape[0]):
+        offsets[count] = BLOCK * j
+        listed[count] = np.int32(errors[j])
+        count += errors[j] != 0
+    return count
 
 
 @compiled
-def backward(flat, t, sums, codes):
-    """BACKWARD of the tile's active column vector into codes (rows,); sums (widest,) float64."""
+def backward(flat, t, codes):
+    """BACKWARD of the tile's active column vector into codes (rows,)."""
     p, count = flat.P[t], flat.P[t, at.ROWS]
     rows = slice(p[at.ROW], p[at.ROW] + count)
-    sums = sums[: p[at.STRIDE]]
-    sums[:] = 0.0
-    for j in range(p[at.COLUMNS]):
-        error = flat.columns[at.ERROR, p[at.COLUMN] + j]
-        if error != 0:
-            a = p[at.GRID] + j * p[at.STRIDE]
-            add_column(sums, flat.weight[a : a + p[at.STRIDE]], np.float64(error))
-    charge = flat.scratch[at.CHARGE, :count]
-    for i in range(count):
-        charge[i] = np.int64(sums[i])
+    charge, listed = flat.scratch[at.CHARGE], np.int64(list_columns(flat, t))
+    for block in range(p[at.BLOCKS]):
+        sum_columns(
+            charge, block * BLOCK, flat.weight, p[at.GRID] + block * BLOCK * p[at.COLUMNS],
+            flat.scratch[at.OFFSETS], flat.work[at.ERRORS], listed,
+        )  # fmt: skip
     wait(flat, t, p[at.BACKWARD_NS])
     noise, ordinals = flat.scratch[at.NOISE, :count], flat.rows[at.ROW_ORDINAL, rows]
     draw_noise(noise, flat.seed, ROW_NOISE, t, ordinals, 0)
@@ -202,8 +245,7 @@ def pulse_change(flat, t, line, g, count, step, direction):
 @compiled
 def pulse_cell(flat, t, row, j, word, direction):
     """UPDATE of one cell that draws: cycle-to-cycle spread, or SET pulses on the pair."""
-    p, k = flat.P[t], flat.P[t, at.GRID] + j * flat.P[t, at.STRIDE] + row
-    line = row * p[at.COLUMNS] + j
+    p, k, line = flat.P[t], place_of(flat.P[t], row, j), row * flat.P[t, at.COLUMNS] + j
     count = np.int64(popcount(np.uint32(word)))
     if count == 0:
         return
@@ -211,7 +253,7 @@ def pulse_cell(flat, t, row, j, word, direction):
         pcm.pulse_cell(flat, t, line, count, np.int64(direction < 0))
     else:
         g, bound = np.int64(flat.lower[k]), p[at.BOUND]
-        step = np.int64(flat.steps[at.STEP_UP if direction > 0 else at.STEP_DOWN, k])
+        step = np.int64(flat.steps[k if direction > 0 else flat.lower.shape[0] + k])
         change = pulse_change(flat, t, line, g, count, step, direction)
         flat.lower[k] = np.int32(clip(g + direction * change, -bound, bound))
     settle_weight(flat, t, row, j)
@@ -220,32 +262,45 @@ def pulse_cell(flat, t, row, j, word, direction):
 @compiled
 def settle_weight(flat, t, row, j):
     """Recompute one weight from its devices and its polarity."""
-    p, cells = flat.P[t], flat.cells
-    cell, k = p[at.CELL] + row * p[at.COLUMNS] + j, p[at.GRID] + j * p[at.STRIDE] + row
+    p, cells, k = flat.P[t], flat.cells, place_of(flat.P[t], row, j)
+    cell = p[at.CELL] + row * p[at.COLUMNS] + j
     lower = flat.lower[k] + cells[at.MISMATCH, cell]
     flat.weight[k] = np.int32(cells[at.HIGHER, cell] + flat.signs[p[at.LINE] + row] * lower)
 
 
 @compiled
-def update_column(flat, t, j, count, direction):
-    """UPDATE of column j: its word against ROW_WORDS, over `count` driven blocks."""
-    p, word = flat.P[t], flat.words[at.COLUMN_WORDS, j]
+def update_cells(flat, t, listed):
+    """UPDATE phase of cells that draw, one by one: the listed columns against ROW_WORDS."""
+    for k in range(listed):
+        j, word = flat.scratch[at.OFFSETS, k] // BLOCK, flat.words[at.COLUMN_WORDS, k]
+        for row in range(flat.P[t, at.ROWS]):
+            both = flat.words[at.ROW_WORDS, row] & word
+            pulse_cell(flat, t, row, j, both, np.int64(flat.work[at.DIRECTIONS, k]))
+
+
+@compiled
+def update(flat, t, count, listed):
+    """UPDATE phase of tile t: `listed` columns against the `count` DRIVEN blocks of ROW_WORDS."""
+    p = flat.P[t]
     if p[at.DIRECT] or p[at.CYCLE_SCALE]:
-        for i in range(p[at.ROWS]):
-            pulse_cell(flat, t, i, j, flat.words[at.ROW_WORDS, i] & word, np.int64(direction))
+        update_cells(flat, t, listed)
         return
-    side = at.STEP_UP if direction > 0 else at.STEP_DOWN
-    pulse_blocks(
-        flat.lower,
-        flat.weight,
-        flat.steps[side],
-        p[at.GRID] + j * p[at.STRIDE],
-        flat.words[at.ROW_WORDS],
-        flat.signs[p[at.LINE] :],
-        flat.scratch[at.BLOCKS],
-        np.int64(count),
-        np.uint32(word),
-        np.int32(p[at.SLOPE] * direction),
-        np.int32(direction),
-        np.int32(p[at.BOUND]),
-    )
+    for k in range(count):
+        row = flat.scratch[at.DRIVEN, k]
+        pulse_columns(
+            flat.lower,
+            flat.weight,
+            flat.steps,
+            p[at.GRID] + row * p[at.COLUMNS],
+            flat.words[at.ROW_WORDS],
+            flat.signs,
+            row,
+            p[at.LINE] + row,
+            flat.scratch[at.OFFSETS],
+            flat.scratch[at.SIDES],
+            flat.words[at.COLUMN_WORDS],
+            flat.work[at.DIRECTIONS],
+            np.int64(listed),
+            np.int32(p[at.SLOPE]),
+            np.int32(p[at.BOUND]),
+        )

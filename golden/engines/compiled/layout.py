@@ -1,9 +1,10 @@
 """Flat arrays of a whole network, so that one compiled loop serves every number of layers.
 
-The network's own arrays become views of the flat ones: nothing is copied between engines but
-the registers. Tile t's rows start at P[t, ROW], its columns at P[t, COLUMN]; of what training
-touches, its column j starts at P[t, GRID] + j * P[t, STRIDE], padded to whole blocks of rows; the
-rest of its cells lie row by row from P[t, CELL].
+The network's own arrays become views of the flat ones; only the registers and the blocks are
+copied, by `enter` and `leave`. Tile t's rows start at P[t, ROW], its columns at P[t, COLUMN], its cells row by row at
+P[t, CELL]. What training touches of a cell lies in blocks instead (see vectors.py): row i of
+column j at P[t, GRID] + (i // 8 * columns + j) * 8 + i % 8, rows padded to whole blocks; row i of
+what goes with the rows at P[t, LINE] + i.
 """
 
 from __future__ import annotations
@@ -19,19 +20,19 @@ from golden.engines.compiled.vectors import BLOCK
 from golden.training.network import Network, Tile
 
 # fmt: off
-(ROWS, COLUMNS, CELL, ROW, COLUMN, HIDDEN, PWM_BITS, COLUMN_BITS, SLOTS, SLOT_BITS,
+(ROWS, COLUMNS, CELL, ROW, COLUMN, BLOCKS, PWM_BITS, COLUMN_BITS, SLOTS, SLOT_BITS,
  LOW_DISCREPANCY, GAIN_SHIFT, FORWARD_SHIFT, FORWARD_NOISE, FORWARD_BITS, BACKWARD_SHIFT,
  BACKWARD_NOISE, BACKWARD_BITS, READ_SHIFT, READ_NOISE, READ_BITS, READ_AVERAGE, CALIBRATION,
  INVERTS, PROGRAM_PCM, OFFSET, PROG_TOL, PROG_LIMIT, SET_SHIFT, C_MAX, TRIM_TOL, TRIM_LIMIT,
  TRIM_GAIN, TRIM_SHIFT, COMPENSATION, EXAMPLE_NS, FORWARD_NS, BACKWARD_NS, UPDATE_NS, READ_NS,
  CONVERSION_NS, PRECHARGE_NS, RESET_NS, TICK_NS, LEAK_LOSS, LEAK_TARGET, BOUND, SLOPE,
  CYCLE_SCALE, DIRECT, SET_PULSE, F_GAIN, RESET_G, RESET_SPREAD, CEILING, STUCK_ON, DRIFT,
- DRIFT_LOG2, DRIFT_T0_NS, READ_SLOPE, READ_FLOOR, MU_SLOPE, SIGMA_SLOPE, STRIDE, GRID, LINE, PARAMETERS) = range(67)
+ DRIFT_LOG2, DRIFT_T0_NS, READ_SLOPE, READ_FLOOR, MU_SLOPE, SIGMA_SLOPE, GRID, LINE, PARAMETERS) = range(66)
 """Columns of the parameters P (tiles, PARAMETERS) int64."""
 
 (CLOCK, UPDATES, ROW_LFSR, COLUMN_LFSR, ROW_SCALE, COLUMN_SCALE, NEXT_ROW, LAST_ROW,
  JOURNAL_ROW, P_NEW, JOURNAL_KIND, DONE, ATTEMPTS, NOT_PROGRAMMED, NOT_TRIMMED, SATURATED,
- REGISTERS) = range(17)
+ INVERTED_ROWS, REGISTERS) = range(18)
 """Columns of the registers R (tiles, REGISTERS) int64."""
 # fmt: on
 
@@ -60,14 +61,14 @@ REGISTER_NAMES = {
 """Rows of `cells` (CELL_FIELDS, cells) int32; `device` 0 or 1 is added to G_PLUS or NU_PLUS."""
 
 (STEP_UP, STEP_DOWN, STEP_FIELDS) = range(3)
-"""Rows of `steps` (STEP_FIELDS, padded cells) int16."""
+"""Parts of `steps`: up in blocks, then down in blocks. Rows of `row_steps`."""
 
 (PULSES_PLUS, PULSES_MINUS, STUCK_PLUS, STUCK_MINUS, DEVICE_FIELDS) = range(5)
 """Rows of `devices` (DEVICE_FIELDS, cells) uint8."""
 
-(POLARITY, SET_NS, DRIFT_NS, PROGRAM_ORDINAL, ROW_ORDINAL, ROW_OFFSET, BACKWARD_OFFSET, DURATION,
- ROW_FIELDS) = range(9)
-"""Rows of `rows` (ROW_FIELDS, rows) int64; DURATION is the active row vector, bias included."""
+(POLARITY, SET_NS, DRIFT_NS, PROGRAM_ORDINAL, ROW_ORDINAL, ROW_OFFSET, BACKWARD_OFFSET,
+ ROW_FIELDS) = range(8)
+"""Rows of `rows` (ROW_FIELDS, rows) int64."""
 
 (COLUMN_ORDINAL, COLUMN_OFFSET, FORWARD_OFFSET, JOURNAL, ERROR, CODE, COLUMN_FIELDS) = range(7)
 """Rows of `columns` (COLUMN_FIELDS, columns) int64; ERROR is the active column vector."""
@@ -76,16 +77,18 @@ REGISTER_NAMES = {
  SOFTMAX, ROW_SLOTS, COLUMN_SLOTS, TABLES) = range(16)
 """Rows of `tables` (TABLES, longest) int64."""
 
-(NOISE, BLOCKS, ALL_BLOCKS, TOTAL, READ, CHARGE, OLD_LOWER, TARGET, C, STEPS, PROGRAMMING,
- EVERYTHING, DAMPING, LAST_SIGN, SPREADS, SCRATCH) = range(16)
-"""Rows of `scratch` (SCRATCH, widest) int64: work space. BLOCKS is a list of driven blocks."""
+(NOISE, DRIVEN, TOTAL, READ, CHARGE, OLD_LOWER, TARGET, C, STEPS, PROGRAMMING, EVERYTHING,
+ DAMPING, LAST_SIGN, SPREADS, OFFSETS, SIDES, SCRATCH) = range(17)
+"""Rows of `scratch` (SCRATCH, widest) int64: work space. DRIVEN lists blocks; OFFSETS and SIDES
+list columns by the places of their cells and of their steps within a block."""
 
-(ROW_WORDS, COLUMN_WORDS, TABLE, WORD_FIELDS) = range(4)
-"""Rows of `words` (WORD_FIELDS, widest) uint32; TABLE is indexed by code."""
+(ROW_WORDS, EVERY_ROW, COLUMN_WORDS, TABLE, WORD_FIELDS) = range(5)
+"""Rows of `words` (WORD_FIELDS, widest) uint32; TABLE is indexed by code, COLUMN_WORDS goes with
+OFFSETS."""
 
-(DRIVE, DIRECTIONS, ROW_LOWER, ROW_WEIGHT, DRIVE_FIELDS) = range(5)
-"""Rows of `drive` (DRIVE_FIELDS, widest) int32: durations of a phase, +1 charge or -1 discharge
-per column, and the row that a transfer works on."""
+(PHASE_DRIVE, DIRECTIONS, ERRORS, ROW_LOWER, WORK_FIELDS) = range(5)
+"""Rows of `work` (WORK_FIELDS, widest) int32: durations of one polarity; +1 charge or -1 discharge
+and the error, both with OFFSETS; the capacitors of the row that a transfer works on."""
 # fmt: on
 
 
@@ -104,11 +107,15 @@ class Flat(NamedTuple):
     lower: NDArray[np.int32]
     weight: NDArray[np.int32]
     signs: NDArray[np.int32]
-    """(padded rows,): p of every row, from P[t, LINE]."""
+    """p of every row."""
+    durations: NDArray[np.int32]
+    """Active row vector, bias included; zero where padded, and a block of zeros at the end."""
     words: NDArray[np.uint32]
-    drive: NDArray[np.int32]
+    work: NDArray[np.int32]
     row_steps: NDArray[np.int16]
     """(STEP_FIELDS, widest): of the row that a transfer works on."""
+    sums: NDArray[np.int64]
+    """(4 x widest,): partial sums of FORWARD."""
     seed: np.uint64
 
 
@@ -119,19 +126,19 @@ def flatten(network: Network) -> Flat:
     cell = row = column = grid = line = 0
     for index, tile in enumerate(tiles):
         rows, columns = tile.spec.rows, tile.spec.columns
-        stride = -(-rows // BLOCK) * BLOCK
+        blocks = -(-rows // BLOCK)
         parameters[index] = _parameters(tile)
         parameters[index, [CELL, ROW, COLUMN]] = cell, row, column
-        parameters[index, [STRIDE, GRID, LINE]] = stride, grid, line
+        parameters[index, [BLOCKS, GRID, LINE]] = blocks, grid, line
         cell, row, column = cell + rows * columns, row + rows, column + columns
-        grid, line = grid + columns * stride, line + stride
+        grid, line = grid + blocks * BLOCK * columns, line + blocks * BLOCK
     # Room for the widest side and for a table of 256 codes, in whole blocks.
     wide = max(264, max(max(tile.spec.rows, tile.spec.columns) for tile in tiles) + BLOCK)
     flat = Flat(
         P=parameters,
         R=np.zeros((len(tiles), REGISTERS), np.int64),
         cells=np.zeros((CELL_FIELDS, cell), np.int32),
-        steps=np.zeros((STEP_FIELDS, grid), np.int16),
+        steps=np.zeros(STEP_FIELDS * grid, np.int16),
         devices=np.zeros((DEVICE_FIELDS, cell), np.uint8),
         rows=np.zeros((ROW_FIELDS, row), np.int64),
         columns=np.zeros((COLUMN_FIELDS, column), np.int64),
@@ -140,21 +147,25 @@ def flatten(network: Network) -> Flat:
         lower=np.zeros(grid, np.int32),
         weight=np.zeros(grid, np.int32),
         signs=np.ones(line, np.int32),
+        durations=np.zeros(line + BLOCK, np.int32),
         words=np.zeros((WORD_FIELDS, wide), np.uint32),
-        drive=np.zeros((DRIVE_FIELDS, wide), np.int32),
+        work=np.zeros((WORK_FIELDS, wide), np.int32),
         row_steps=np.zeros((STEP_FIELDS, wide), np.int16),
+        sums=np.zeros(4 * wide, np.int64),
         seed=np.uint64(network.seed),
     )
     flat.scratch[EVERYTHING] = 1
-    flat.scratch[ALL_BLOCKS] = BLOCK * np.arange(wide)
     for index, tile in enumerate(tiles):
         _adopt(tile, flat, index)
-    read_registers(network, flat)
+        capacitors = tile.array.capacitors
+        _fill_blocks(flat, index, flat.steps[:grid], capacitors.step_up)
+        _fill_blocks(flat, index, flat.steps[grid:], capacitors.step_down)
+    enter(network, flat)
     return flat
 
 
-def read_registers(network: Network, flat: Flat) -> None:
-    """Copy the network's scalars in, and its weights as FORWARD would meet them."""
+def enter(network: Network, flat: Flat) -> None:
+    """Copy the network's scalars and capacitors in."""
     for index, tile in enumerate(network.tiles):
         values = tile.registers()
         for name, register in REGISTER_NAMES.items():
@@ -162,25 +173,35 @@ def read_registers(network: Network, flat: Flat) -> None:
         signs = 1 - 2 * tile.controller.polarity.bits
         capacitors, line = tile.array.capacitors, flat.P[index, LINE]
         weight = tile.array.pcm.higher + signs[:, None] * (capacitors.lower + capacitors.mismatch)
-        _columns(flat, index, flat.weight)[:] = weight
+        _fill_blocks(flat, index, flat.lower, capacitors.lower)
+        _fill_blocks(flat, index, flat.weight, weight)
         flat.signs[line : line + len(signs)] = signs
+        flat.R[index, INVERTED_ROWS] = np.count_nonzero(signs < 0)
 
 
-def _columns(flat: Flat, index: int, field: NDArray) -> NDArray:
-    """A tile's (rows, columns) view of a padded field."""
-    p = flat.P[index]
-    columns, stride = int(p[COLUMNS]), int(p[STRIDE])
-    padded = field[int(p[GRID]) : int(p[GRID]) + columns * stride]
-    return padded.reshape(columns, stride)[:, : int(p[ROWS])].T
-
-
-def write_registers(network: Network, flat: Flat) -> None:
-    """Copy the scalars back, and let the arrays forget what they cached."""
+def leave(network: Network, flat: Flat) -> None:
+    """Copy the scalars and capacitors back, and let the arrays forget what they cached."""
     for index, tile in enumerate(network.tiles):
         values = {name: int(flat.R[index, r]) for name, r in REGISTER_NAMES.items()}
         tile.restore_registers(values | {"journal_valid": 0})
-        tile.array.signs[:] = 1 - 2 * tile.controller.polarity.bits.astype(np.int64)
+        padded = _blocks(flat, index, flat.lower).transpose(0, 2, 1).reshape(-1, tile.spec.columns)
+        tile.array.capacitors.lower[:] = padded[: tile.spec.rows]
+        tile.array.signs[:] = 1 - 2 * tile.controller.polarity.bits
         tile.array.refresh_weights()
+
+
+def _blocks(flat: Flat, index: int, field: NDArray) -> NDArray:
+    """A tile's (blocks, columns, 8) view of a field that lies in blocks."""
+    blocks, columns, start = (int(flat.P[index, k]) for k in (BLOCKS, COLUMNS, GRID))
+    return field[start : start + blocks * columns * BLOCK].reshape(blocks, columns, BLOCK)
+
+
+def _fill_blocks(flat: Flat, index: int, field: NDArray, values: NDArray) -> None:
+    """Write (rows, columns) values into a field that lies in blocks."""
+    view = _blocks(flat, index, field)
+    padded = np.zeros((len(view) * BLOCK, values.shape[1]), field.dtype)
+    padded[: len(values)] = values
+    view[:] = padded.reshape(len(view), BLOCK, -1).transpose(0, 2, 1)
 
 
 def _adopt(tile: Tile, flat: Flat, index: int) -> None:
@@ -192,9 +213,6 @@ def _adopt(tile: Tile, flat: Flat, index: int) -> None:
     pcm, capacitors, control = tile.array.pcm, tile.array.capacitors, tile.controller
     row_side, column_side = tile.array.rows, tile.array.columns
     places: list[tuple[object, str, NDArray]] = [
-        (capacitors, "lower", _columns(flat, index, flat.lower)),
-        (capacitors, "step_up", _columns(flat, index, flat.steps[STEP_UP])),
-        (capacitors, "step_down", _columns(flat, index, flat.steps[STEP_DOWN])),
         (capacitors, "mismatch", flat.cells[MISMATCH, cell]),
         (pcm, "higher", flat.cells[HIGHER, cell]),
         (pcm, "g_plus", flat.cells[G_PLUS, cell]),
@@ -220,7 +238,7 @@ def _adopt(tile: Tile, flat: Flat, index: int) -> None:
     ]
     for owner, name, place in places:
         own: NDArray = getattr(owner, name)
-        view = place if place.ndim == own.ndim else place.reshape(own.shape)
+        view = place.reshape(own.shape)
         if own.dtype != view.dtype:
             raise TypeError(f"{name}: {own.dtype}, not {view.dtype}")
         view[:] = own
@@ -235,7 +253,6 @@ def _parameters(tile: Tile) -> NDArray[np.int64]:
     values = {
         ROWS: spec.rows,
         COLUMNS: spec.columns,
-        HIDDEN: tile.controller.hidden,
         PWM_BITS: spec.codes.pwm_bits,
         COLUMN_BITS: spec.codes.column_bits,
         SLOTS: spec.update.slots,

@@ -9,6 +9,7 @@ from golden.engines.compiled import array, pcm
 from golden.engines.compiled import layout as at
 from golden.engines.compiled.cache import compiled, entry
 from golden.engines.compiled.draws import clip, round_half_even
+from golden.engines.compiled.vectors import BLOCK
 from spec.lfsr import COLUMN_LAG, DRAW_BITS, LFSR_BITS, LFSR_MASK, ROW_LAG, STEPS_A_DRAW
 
 EVALUATION = int(random.Mechanism.EVALUATION)
@@ -43,33 +44,67 @@ def word_table(table, state, lag, scale, codes, order, slot_bits, low_discrepanc
 
 
 @compiled
+def list_pulsed(flat, t, phase):
+    """List the columns whose word has a pulse, with their directions. Returns how many."""
+    p, table, count = flat.P[t], flat.words[at.TABLE], 0
+    offsets, sides = flat.scratch[at.OFFSETS], flat.scratch[at.SIDES]
+    words, directions = flat.words[at.COLUMN_WORDS], flat.work[at.DIRECTIONS]
+    errors = flat.columns[at.ERROR, p[at.COLUMN] : p[at.COLUMN] + p[at.COLUMNS]]
+    up, down_at = 1 - 2 * phase, flat.lower.shape[0]
+    for j in range(errors.shape[0]):
+        word = table[np.uint64(abs(errors[j]))]
+        direction = up if errors[j] > 0 else -up
+        offsets[count] = BLOCK * j
+        sides[count] = BLOCK * j + (0 if direction > 0 else down_at)
+        words[count] = word
+        directions[count] = np.int32(direction)
+        count += word != 0
+    return count
+
+
+@compiled
+def look_up(words, table, durations):
+    """Words of durations (padded rows,): zero where padded, as code 0 has no pulse."""
+    for i in range(words.shape[0]):
+        words[i] = table[np.uint64(durations[i])]
+
+
+@compiled
+def drop_other(words, signs, sign):
+    """Silence the rows (padded rows,) that are not of this sign."""
+    for i in range(words.shape[0]):
+        words[i] = words[i] if signs[i] == sign else np.uint32(0)
+
+
+@compiled
 def update(flat, t):
     """UPDATE of tile t with its active vectors; a phase per live polarity."""
     p, register, table = flat.P[t], flat.R[t], flat.words[at.TABLE]
-    rows, columns = flat.words[at.ROW_WORDS], flat.words[at.COLUMN_WORDS]
-    r, c, slots, mode = p[at.ROW], p[at.COLUMN], p[at.SLOTS], p[at.LOW_DISCREPANCY] != 0
-    register[at.COLUMN_LFSR] = word_table(
-        table, register[at.COLUMN_LFSR], COLUMN_LAG, register[at.COLUMN_SCALE],
-        1 << p[at.COLUMN_BITS], flat.tables[at.COLUMN_SLOTS, :slots], p[at.SLOT_BITS], mode,
-    )  # fmt: skip
-    for j in range(p[at.COLUMNS]):
-        columns[j] = table[abs(flat.columns[at.ERROR, c + j])]
-    # The columns have their words; the same table now serves the rows.
+    slots, mode, line = p[at.SLOTS], p[at.LOW_DISCREPANCY] != 0, p[at.LINE]
+    padded = p[at.BLOCKS] * BLOCK
+    rows, signs = flat.words[at.ROW_WORDS, :padded], flat.signs[line : line + padded]
+    durations, mixed = flat.durations[line : line + padded], array.mixed(flat, t)
     register[at.ROW_LFSR] = word_table(
         table, register[at.ROW_LFSR], ROW_LAG, register[at.ROW_SCALE],
         1 << p[at.PWM_BITS], flat.tables[at.ROW_SLOTS, :slots], p[at.SLOT_BITS], mode,
     )  # fmt: skip
-    rows[p[at.ROWS] : p[at.STRIDE]] = 0
+    look_up(rows, table, durations)
+    # The rows have their words; the same table now serves the columns.
+    register[at.COLUMN_LFSR] = word_table(
+        table, register[at.COLUMN_LFSR], COLUMN_LAG, register[at.COLUMN_SCALE],
+        1 << p[at.COLUMN_BITS], flat.tables[at.COLUMN_SLOTS, :slots], p[at.SLOT_BITS], mode,
+    )  # fmt: skip
+    every_row = flat.words[at.EVERY_ROW, :padded]
+    every_row[:] = rows
     for phase in range(2):
-        for i in range(p[at.ROWS]):
-            word = table[flat.rows[at.DURATION, r + i]]
-            rows[i] = word if flat.rows[at.POLARITY, r + i] == phase else np.uint32(0)
-        count = array.driven_blocks(flat.scratch[at.BLOCKS], rows[: p[at.STRIDE]])
+        if mixed:
+            rows[:] = every_row
+            drop_other(rows, signs, 1 - 2 * phase)
+        elif phase != (register[at.INVERTED_ROWS] != 0):
+            continue
+        count = array.driven_blocks(flat.scratch[at.DRIVEN], rows)
         if count:
-            for j in range(p[at.COLUMNS]):
-                if columns[j]:
-                    charge = (flat.columns[at.ERROR, c + j] > 0) != (phase == 1)
-                    array.update_column(flat, t, j, count, np.int64(1 if charge else -1))
+            array.update(flat, t, count, list_pulsed(flat, t, phase))
             register[at.UPDATES] += 1
             array.wait(flat, t, p[at.UPDATE_NS])
 
@@ -77,21 +112,20 @@ def update(flat, t):
 @compiled
 def activate(flat, t):
     """Clipped ReLU of tile t's codes into the active row vector of tile t + 1."""
-    p, r = flat.P[t], flat.P[t + 1, at.ROW]
+    p, line = flat.P[t], flat.P[t + 1, at.LINE]
     shift, top = p[at.FORWARD_BITS] - 1 - p[at.PWM_BITS], (1 << p[at.PWM_BITS]) - 1
     for j in range(p[at.COLUMNS]):
         positive = max(flat.columns[at.CODE, p[at.COLUMN] + j], 0)
-        flat.rows[at.DURATION, r + j] = min(round_half_even(positive, shift), top)
-    flat.rows[at.DURATION, r + p[at.COLUMNS]] = top
+        flat.durations[line + j] = np.int32(min(round_half_even(positive, shift), top))
+    flat.durations[line + p[at.COLUMNS]] = np.int32(top)
 
 
 @compiled
 def enter_image(flat, image):
     """An image's row codes (inputs,) and the bias into the first tile's row vector."""
-    durations = flat.rows[at.DURATION]
     for i in range(image.shape[0]):
-        durations[i] = image[i]
-    durations[image.shape[0]] = (1 << flat.P[0, at.PWM_BITS]) - 1
+        flat.durations[i] = np.int32(image[i])
+    flat.durations[image.shape[0]] = np.int32((1 << flat.P[0, at.PWM_BITS]) - 1)
 
 
 @compiled
@@ -142,7 +176,7 @@ def pass_errors(flat, t, back):
 def train(flat, images, labels):
     """Train on examples in order: images (n, inputs) uint8, labels (n,)."""
     tiles = flat.P.shape[0]
-    start, sums = np.zeros(tiles, np.int64), np.zeros(flat.scratch.shape[1])
+    start = np.zeros(tiles, np.int64)
     back = flat.scratch[at.READ]
     for n in range(images.shape[0]):
         enter_image(flat, images[n])
@@ -157,7 +191,7 @@ def train(flat, images, labels):
             first_pending = tiles - 1
             while first_pending > 0:
                 rows = flat.P[first_pending, at.ROWS]
-                array.backward(flat, first_pending, sums, back[:rows])
+                array.backward(flat, first_pending, back[:rows])
                 if not pass_errors(flat, first_pending - 1, back):
                     break
                 first_pending -= 1
@@ -179,7 +213,7 @@ def present_weights(flat, weights):
             sign = 1 - 2 * flat.rows[at.POLARITY, p[at.ROW] + row]
             for j in range(p[at.COLUMNS]):
                 k = p[at.CELL] + row * p[at.COLUMNS] + j
-                place = p[at.GRID] + j * p[at.STRIDE] + row
+                place = array.place_of(p, row, j)
                 higher = np.int64(cells[at.HIGHER, k])
                 if p[at.DRIFT]:
                     higher = pcm.drifted(flat, t, k, age)
@@ -190,7 +224,7 @@ def present_weights(flat, weights):
 @entry
 def evaluate(flat, images, labels, weights):
     """How many examples the weights (padded cells,) classify; noise by example."""
-    tiles, scratch, drive = flat.P.shape[0], flat.scratch, flat.drive[at.DRIVE]
+    tiles, scratch = flat.P.shape[0], flat.scratch
     ordinals = np.zeros_like(scratch[0])
     correct = 0
     for n in range(images.shape[0]):
@@ -200,11 +234,8 @@ def evaluate(flat, images, labels, weights):
             count = p[at.COLUMNS]
             columns = slice(p[at.COLUMN], p[at.COLUMN] + count)
             charge, noise = scratch[at.CHARGE, :count], scratch[at.NOISE, :count]
-            for i in range(p[at.ROWS]):
-                drive[i] = np.int32(flat.rows[at.DURATION, p[at.ROW] + i])
-            drive[p[at.ROWS] : p[at.STRIDE]] = 0
             charge[:] = 0
-            array.sum_rows(charge, weights, p, drive, scratch[at.BLOCKS])
+            array.integrate_columns(flat, t, weights, charge, -1)
             array.draw_noise(noise, flat.seed, EVALUATION, t, ordinals[:count], n)
             array.to_codes(
                 flat.columns[at.CODE, columns],

@@ -21,21 +21,20 @@ COLUMN_NOISE = int(random.Mechanism.COLUMN_NOISE)
 
 @compiled
 def open_row(flat, t, row):
-    """Bring a row's capacitors and steps together: in the tile they lie a column apart."""
-    p = flat.P[t]
-    for j in range(p[at.COLUMNS]):
-        k = p[at.GRID] + j * p[at.STRIDE] + row
-        flat.drive[at.ROW_LOWER, j] = flat.lower[k]
-        flat.row_steps[at.STEP_UP, j] = flat.steps[at.STEP_UP, k]
-        flat.row_steps[at.STEP_DOWN, j] = flat.steps[at.STEP_DOWN, k]
+    """Bring a row's capacitors and steps together: in the tile they lie a block apart."""
+    down_at = flat.lower.shape[0]
+    for j in range(flat.P[t, at.COLUMNS]):
+        k = array.place_of(flat.P[t], row, j)
+        flat.work[at.ROW_LOWER, j] = flat.lower[k]
+        flat.row_steps[at.STEP_UP, j] = flat.steps[k]
+        flat.row_steps[at.STEP_DOWN, j] = flat.steps[down_at + k]
 
 
 @compiled
 def close_row(flat, t, row):
     """Put a row's capacitors back and recompute its weights."""
-    p = flat.P[t]
-    for j in range(p[at.COLUMNS]):
-        flat.lower[p[at.GRID] + j * p[at.STRIDE] + row] = flat.drive[at.ROW_LOWER, j]
+    for j in range(flat.P[t, at.COLUMNS]):
+        flat.lower[array.place_of(flat.P[t], row, j)] = flat.work[at.ROW_LOWER, j]
         array.settle_weight(flat, t, row, j)
 
 
@@ -52,6 +51,23 @@ def wait_row(flat, t, row, duration_ns):
 
 
 @compiled
+def add_codes(total, charge, noise, spread, offsets, shift, low, high):
+    """total (columns,) += one conversion of charge (columns,)."""
+    for j in range(total.shape[0]):
+        value = charge[j] + scaled(noise[j], spread[j])
+        value += (offsets[j] << shift) >> array.OFFSET_BITS
+        total[j] += clip(round_half_even(value, shift), low, high)
+
+
+@compiled
+def join_spreads(spread, floor):
+    """spread (columns,) = root of its square plus floor squared, rounded down."""
+    for j in range(spread.shape[0]):
+        square = spread[j] * spread[j] + floor * floor
+        spread[j] = np.int64(np.sqrt(np.float64(square)))
+
+
+@compiled
 def convert_read(flat, t, row, charge, spread, total, repeats):
     """total (columns,) += sum of `repeats` conversions in READ's range."""
     p = flat.P[t]
@@ -63,10 +79,7 @@ def convert_read(flat, t, row, charge, spread, total, repeats):
     offsets = flat.columns[at.COLUMN_OFFSET, c : c + count]
     for repeat in range(repeats):
         array.draw_noise(noise, flat.seed, COLUMN_NOISE, t, ordinals, repeat)
-        for j in range(count):
-            value = charge[j] + scaled(noise[j], spread[j])
-            value += (offsets[j] << shift) >> array.OFFSET_BITS
-            total[j] += clip(round_half_even(value, shift), low, high)
+        add_codes(total, charge, noise, spread, offsets, shift, low, high)
     ordinals += repeats
     wait_row(flat, t, row, repeats * p[at.CONVERSION_NS])
 
@@ -95,12 +108,10 @@ def read(flat, t, row, pair, codes):
             for j in range(columns):
                 largest = np.int64(max(cells[at.G_PLUS, a + j], cells[at.G_MINUS, a + j]))
                 spread[j] = ((p[at.READ_SLOPE] * largest) >> 16) + p[at.READ_FLOOR]
-        for j in range(columns):
-            square = spread[j] * spread[j] + floor * floor
-            spread[j] = np.int64(np.sqrt(np.float64(square)))
+        join_spreads(spread, floor)
     if pair != HIGHER:
         for j in range(columns):
-            lower = np.int64(flat.drive[at.ROW_LOWER, j]) + cells[at.MISMATCH, a + j]
+            lower = np.int64(flat.work[at.ROW_LOWER, j]) + cells[at.MISMATCH, a + j]
             charge[j] += sign * lower
     wait_row(flat, t, row, p[at.READ_NS])
     convert_read(flat, t, row, charge, spread, total, 1 << average)
@@ -166,7 +177,7 @@ def program(flat, t, row, p_new):
 @compiled
 def pulse_row(flat, t, row, words, directions):
     """A trim's UPDATE: every slot of the row against words (columns,), on the open row."""
-    p, lower, steps = flat.P[t], flat.drive[at.ROW_LOWER], flat.row_steps
+    p, lower, steps = flat.P[t], flat.work[at.ROW_LOWER], flat.row_steps
     bound = p[at.BOUND]
     for j in range(p[at.COLUMNS]):
         count = np.int64(popcount(words[j]))
@@ -190,7 +201,7 @@ def trim(flat, t, row):
     journal = flat.columns[at.JOURNAL, p[at.COLUMN] : p[at.COLUMN] + columns]
     trimming, now = scratch[at.PROGRAMMING, :columns], scratch[at.READ, :columns]
     damping, last = scratch[at.DAMPING, :columns], scratch[at.LAST_SIGN, :columns]
-    words, directions = flat.words[at.COLUMN_WORDS], flat.drive[at.DIRECTIONS]
+    words, directions = flat.words[at.COLUMN_WORDS], flat.work[at.DIRECTIONS]
     up = np.int32(1 - 2 * flat.rows[at.POLARITY, p[at.ROW] + row])
     trimming[:] = 1
     damping[:] = 0
@@ -245,8 +256,9 @@ def work_row(flat, t, row, kind):
     if kind == TRANSFER and p[at.INVERTS]:
         p_new ^= 1
     register[at.JOURNAL_ROW], register[at.P_NEW], register[at.JOURNAL_KIND] = row, p_new, kind
-    flat.drive[at.ROW_LOWER, :columns] = 0
+    flat.work[at.ROW_LOWER, :columns] = 0
     wait_row(flat, t, row, p[at.PRECHARGE_NS])
+    register[at.INVERTED_ROWS] += p_new - polarity[r]
     polarity[r] = p_new
     flat.signs[p[at.LINE] + row] = np.int32(1 - 2 * p_new)
     read(flat, t, row, LOWER, lower)

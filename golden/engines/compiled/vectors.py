@@ -1,10 +1,14 @@
 """The three inner loops of training, in blocks of eight rows, as vector code for any processor.
 
-A tile's capacitors and weights lie column by column, each column padded to whole blocks. An
-example drives few of the blocks (an image is mostly background) and few of the columns (an error
-is mostly zero), so each loop takes a list of blocks. Written for the compiler directly because
-its own vectoriser cannot know that the arrays are distinct.
+A tile's capacitors and weights lie in blocks: eight rows of column 0, eight of column 1, and so
+on, then the next eight rows. An example drives few of the blocks (an image is mostly background)
+and pulses few of the columns (an error is mostly small), so a loop takes one block and, where it
+can, a list of columns. Written for the compiler directly because its own vectoriser cannot know
+that the arrays are distinct.
 """
+
+# The signature of an intrinsic is checked at its call, by its first line.
+# ruff: noqa: ANN001, ANN201, ARG001
 
 from __future__ import annotations
 
@@ -18,129 +22,169 @@ from numba.extending import intrinsic
 from golden.analog.capacitor import SLOPE_BITS
 
 BLOCK = 8
+LANES = BLOCK // 2
 
 _I16, _I32, _I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
 _V16, _V32 = ir.VectorType(_I16, BLOCK), ir.VectorType(_I32, BLOCK)
-_HALF = ir.VectorType(_I64, BLOCK // 2)
+_V64 = ir.VectorType(_I64, LANES)
+_int32, _int64 = types.int32, types.int64
 
 
-def _data(context: Any, builder: Any, kind: Any, value: Any) -> Any:
-    return context.make_array(kind)(context, builder, value).data
+def _data(context: Any, builder: Any, signature: Any, arguments: Any, *which: int) -> list[Any]:
+    """Data pointers of the array arguments `which`."""
+    return [
+        context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in which
+    ]
 
 
 def _place(builder: Any, data: Any, index: Any, kind: ir.Type) -> Any:
     return builder.bitcast(builder.gep(data, [index]), kind.as_pointer())
 
 
-def _load(builder: Any, data: Any, index: Any, kind: ir.VectorType, bytes_each: int) -> Any:
-    return builder.load(_place(builder, data, index, kind), align=bytes_each)
+def _load(builder: Any, data: Any, index: Any, kind: ir.VectorType, align: int = 4) -> Any:
+    return builder.load(_place(builder, data, index, kind), align=align)
+
+
+def _item(builder: Any, data: Any, index: Any) -> Any:
+    return builder.load(builder.gep(data, [index]))
 
 
 def _splat(builder: Any, value: Any, kind: ir.VectorType) -> Any:
-    first = builder.insert_element(ir.Constant(kind, ir.Undefined), value, _I32(0))
+    nothing = ir.Constant(kind, ir.Undefined)
+    first = builder.insert_element(nothing, value, _I32(0))
     mask = ir.Constant(ir.VectorType(_I32, kind.count), [0] * kind.count)
-    return builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), mask)
+    return builder.shuffle_vector(first, nothing, mask)
 
 
 def _constant(kind: ir.VectorType, value: int) -> ir.Constant:
     return ir.Constant(kind, [value] * kind.count)
 
 
-def _sign_extended(builder: Any, pairs: Any) -> Any:
-    """The low 32 bits of each 64, sign-extended: with it a product is one 32 x 32 multiply."""
-    shift = _constant(_HALF, 32)
-    return builder.ashr(builder.shl(pairs, shift), shift)
+def _even_odd(builder: Any, block: Any) -> tuple[Any, Any]:
+    """Eight 32-bit lanes as four even and four odd ones, sign-extended to 64 bits.
+
+    Written as shifts: a product of two such is one 32 x 32 multiply.
+    """
+    pairs, shift = builder.bitcast(block, _V64), _constant(_V64, 32)
+    return builder.ashr(builder.shl(pairs, shift), shift), builder.ashr(pairs, shift)
 
 
 @intrinsic
-def dot_blocks(typing_context, weight, start, drive, blocks, count):  # noqa: ANN001, ANN201, ARG001
-    """Sum over `count` blocks b of weight[start + 8 b + i] * drive[8 b + i], as int64.
+def dot_blocks(typing_context, sums, columns, weight, place_a, drive_a, place_b, drive_b, drive):
+    """FORWARD of two blocks: sums[4 j + lane] += rows of both blocks, for j < columns.
 
-    weight, drive: int32; blocks: int64, multiples of 8.
+    sums: int64, four a column, to be added up at the end; weight, drive: int32; a block's weights
+    start at place, its durations at drive_.
     """
-    signature = types.int64(weight, types.int64, drive, blocks, types.int64)
+    i = _int64
+    signature = types.void(sums, i, weight, i, i, i, i, drive)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kinds = signature.args
-        weight, drive, blocks = (
-            _data(context, builder, kinds[k], arguments[k]) for k in (0, 2, 3)
-        )
-        totals = [cgutils.alloca_once_value(builder, _constant(_HALF, 0)) for _ in range(2)]
-        with cgutils.for_range(builder, arguments[4], intp=_I64) as loop:
-            block = builder.load(builder.gep(blocks, [loop.index]))
-            place = builder.add(arguments[1], block)
-            w = builder.bitcast(_load(builder, weight, place, _V32, 4), _HALF)
-            x = builder.bitcast(_load(builder, drive, block, _V32, 4), _HALF)
-            shift = _constant(_HALF, 32)
-            even = builder.mul(_sign_extended(builder, w), _sign_extended(builder, x))
-            odd = builder.mul(builder.ashr(w, shift), builder.ashr(x, shift))
-            for total, product in zip(totals, (even, odd), strict=True):
-                builder.store(builder.add(builder.load(total), product), total)
-        lanes = builder.add(builder.load(totals[0]), builder.load(totals[1]))
-        total = _I64(0)
-        for lane in range(BLOCK // 2):
-            total = builder.add(total, builder.extract_element(lanes, _I32(lane)))
-        return total
+        sums, weight, drive = _data(context, builder, signature, arguments, 0, 2, 7)
+        _, columns, _, place_a, drive_a, place_b, drive_b, _ = arguments
+        blocks = [
+            (place, _even_odd(builder, _load(builder, drive, at, _V32)))
+            for place, at in ((place_a, drive_a), (place_b, drive_b))
+        ]
+        with cgutils.for_range(builder, columns, intp=_I64) as loop:
+            offset = builder.mul(loop.index, _I64(BLOCK))
+            at = builder.mul(loop.index, _I64(LANES))
+            total = _load(builder, sums, at, _V64, 8)
+            for place, (even_x, odd_x) in blocks:
+                w = _load(builder, weight, builder.add(place, offset), _V32)
+                even, odd = _even_odd(builder, w)
+                product = builder.add(builder.mul(even, even_x), builder.mul(odd, odd_x))
+                total = builder.add(total, product)
+            builder.store(total, _place(builder, sums, at, _V64), align=8)
+        return context.get_dummy_value()
 
     return signature, generate
 
 
 @intrinsic
-def pulse_blocks(
-    typing_context,  # noqa: ANN001, ARG001
-    lower,  # noqa: ANN001
-    weight,  # noqa: ANN001
-    steps,  # noqa: ANN001
-    start,  # noqa: ANN001, ARG001
-    words,  # noqa: ANN001
-    signs,  # noqa: ANN001
-    blocks,  # noqa: ANN001
-    count,  # noqa: ANN001, ARG001
-    word,  # noqa: ANN001, ARG001
-    slope,  # noqa: ANN001, ARG001
-    direction,  # noqa: ANN001, ARG001
-    bound,  # noqa: ANN001, ARG001
-):  # noqa: ANN201
-    """UPDATE of one column: coincidences of `word` with words[8 b + i], along `direction`.
+def sum_columns(typing_context, charge, row, weight, place, offsets, errors, count):
+    """BACKWARD of one block: charge[row..row + 7] = sum over a list of columns of error * weight.
 
-    lower, weight, signs: int32; steps: int16; words: uint32; blocks: int64, multiples of 8. The
-    formula is that of golden.analog.capacitor.Capacitors.pulse.
+    charge, offsets: int64, an offset is 8 x the column; errors: int32; `count` columns.
     """
-    i32, i64 = types.int32, types.int64
-    signature = types.void(
-        lower, weight, steps, i64, words, signs, blocks, i64, types.uint32, i32, i32, i32
-    )
+    i = _int64
+    signature = types.void(charge, i, weight, i, offsets, errors, i)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kinds = signature.args
-        lower, weight, steps, words, signs, blocks = (
-            _data(context, builder, kinds[k], arguments[k]) for k in (0, 1, 2, 4, 5, 6)
+        charge, weight, offsets, errors = _data(
+            context, builder, signature, arguments, 0, 2, 4, 5
         )
-        start, count = arguments[3], arguments[7]
-        word, slope, direction, bound = (_splat(builder, a, _V32) for a in arguments[8:12])
+        _, row, _, place, _, _, count = arguments
+        totals = [cgutils.alloca_once_value(builder, _constant(_V64, 0)) for _ in range(2)]
+        with cgutils.for_range(builder, count, intp=_I64) as loop:
+            at = builder.add(place, _item(builder, offsets, loop.index))
+            error = _splat(builder, _item(builder, errors, loop.index), _V32)
+            error, _ = _even_odd(builder, error)
+            for total, w in zip(
+                totals, _even_odd(builder, _load(builder, weight, at, _V32)), strict=True
+            ):
+                now = builder.add(builder.load(total), builder.mul(w, error))
+                builder.store(now, total)
+        for parity, total in enumerate(totals):
+            lanes = builder.load(total)
+            for lane in range(LANES):
+                at = builder.add(row, _I64(2 * lane + parity))
+                value = builder.extract_element(lanes, _I32(lane))
+                builder.store(value, builder.gep(charge, [at]))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def pulse_columns(
+    typing_context, lower, weight, steps, place, words, signs, row, sign_row, offsets, sides,
+    column_words, directions, count, slope, bound,
+):  # fmt: skip
+    """UPDATE of one block: coincidences of its words with those of a list of columns.
+
+    lower, weight, signs, directions: int32; steps: int16; words, column_words: uint32; offsets,
+    sides: int64, where steps[place + sides] are those of the direction; `count` columns. The
+    formula is that of golden.analog.capacitor.Capacitors.pulse.
+    """
+    i = _int64
+    signature = types.void(
+        lower, weight, steps, i, words, signs, i, i, offsets, sides, column_words, directions, i,
+        _int32, _int32,
+    )  # fmt: skip
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        lower, weight, steps, words, signs, offsets, sides, column_words, directions = _data(
+            context, builder, signature, arguments, 0, 1, 2, 4, 5, 8, 9, 10, 11
+        )
+        place, row, sign_row, count = (arguments[k] for k in (3, 6, 7, 12))
+        slope, bound = (_splat(builder, arguments[k], _V32) for k in (13, 14))
         low = builder.neg(bound)
         ctpop = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(_V32, [_V32]), f"llvm.ctpop.v{BLOCK}i32"
         )
         bits, one = _constant(_V32, SLOPE_BITS), _constant(_V32, 1 << SLOPE_BITS)
+        row_words = _load(builder, words, row, _V32)
+        sign = _load(builder, signs, sign_row, _V32)
         with cgutils.for_range(builder, count, intp=_I64) as loop:
-            block = builder.load(builder.gep(blocks, [loop.index]))
-            place = builder.add(start, block)
-            row_words = _load(builder, words, block, _V32, 4)
+            at = builder.add(place, _item(builder, offsets, loop.index))
+            side = builder.add(place, _item(builder, sides, loop.index))
+            word = _splat(builder, _item(builder, column_words, loop.index), _V32)
+            direction = _splat(builder, _item(builder, directions, loop.index), _V32)
             pulses = builder.call(ctpop, [builder.and_(row_words, word)])
-            g = _load(builder, lower, place, _V32, 4)
-            step = builder.sext(_load(builder, steps, place, _V16, 2), _V32)
-            tilt = builder.ashr(builder.mul(slope, builder.ashr(g, bits)), bits)
-            change = builder.mul(builder.mul(pulses, step), builder.sub(one, tilt))
-            change = builder.ashr(change, bits)
-            moved = builder.add(g, builder.mul(direction, change))
+            g = _load(builder, lower, at, _V32)
+            step = builder.sext(_load(builder, steps, side, _V16, 2), _V32)
+            tilt = builder.mul(builder.mul(slope, direction), builder.ashr(g, bits))
+            factor = builder.sub(one, builder.ashr(tilt, bits))
+            change = builder.mul(builder.mul(pulses, step), factor)
+            change = builder.mul(direction, builder.ashr(change, bits))
+            moved = builder.add(g, change)
             moved = builder.select(builder.icmp_signed("<", moved, bound), moved, bound)
             moved = builder.select(builder.icmp_signed(">", moved, low), moved, low)
-            builder.store(moved, _place(builder, lower, place, _V32), align=4)
-            sign = _load(builder, signs, block, _V32, 4)
-            w = _load(builder, weight, place, _V32, 4)
+            builder.store(moved, _place(builder, lower, at, _V32), align=4)
+            w = _load(builder, weight, at, _V32)
             w = builder.add(w, builder.mul(sign, builder.sub(moved, g)))
-            builder.store(w, _place(builder, weight, place, _V32), align=4)
+            builder.store(w, _place(builder, weight, at, _V32), align=4)
         return context.get_dummy_value()
 
     return signature, generate
