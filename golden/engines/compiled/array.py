@@ -7,7 +7,6 @@ import numpy as np
 from golden.analog import random
 from golden.analog.capacitor import SLOPE_BITS, SPREAD_BITS
 from golden.analog.converter import OFFSET_BITS
-from golden.analog.tables import VALUE_BITS
 from golden.engines.compiled import layout as at
 from golden.engines.compiled import pcm
 from golden.engines.compiled.cache import compiled, entry
@@ -20,36 +19,29 @@ from golden.engines.compiled.draws import (
     round_half_even,
     scaled,
 )
-from golden.engines.compiled.vectors import BLOCK, dot_blocks, pulse_columns, sum_columns
+from golden.engines.compiled.vectors import (
+    BLOCK,
+    BLOCKS_AT_ONCE,
+    dot_blocks,
+    leak_block,
+    pulse_columns,
+    sum_columns,
+)
 
 COLUMN_NOISE, ROW_NOISE = int(random.Mechanism.COLUMN_NOISE), int(random.Mechanism.ROW_NOISE)
 CYCLE = int(random.Mechanism.CYCLE)
 
 
 @compiled
-def leak_cells(lower, weight, signs, loss, target, bound):
-    """One tick of a block (8 x columns,); returns a word that is 0 where nothing moved."""
-    changed = np.int32(0)
-    for k in range(lower.shape[0]):
-        g = np.int64(lower[k])
-        new = g - (((g - target) * loss + (1 << (VALUE_BITS - 1))) >> VALUE_BITS)
-        change = np.int32(min(max(new, -bound), bound) - g)
-        changed |= change
-        lower[k] = np.int32(lower[k] + change)
-        weight[k] = np.int32(weight[k] + np.int32(signs[k & (BLOCK - 1)] * change))
-    return changed
-
-
-@compiled
 def leak(flat, t):
     """One tick of a tile; False where nothing moved."""
-    p, size = flat.P[t], flat.P[t, at.COLUMNS] * BLOCK
+    p, columns = flat.P[t], flat.P[t, at.COLUMNS]
     changed = np.int32(0)
     for block in range(p[at.BLOCKS]):
-        a, row = p[at.GRID] + block * size, p[at.LINE] + block * BLOCK
-        changed |= leak_cells(
-            flat.lower[a : a + size], flat.weight[a : a + size], flat.signs[row : row + BLOCK],
-            p[at.LEAK_LOSS], p[at.LEAK_TARGET], p[at.BOUND],
+        place, row = p[at.GRID] + block * columns * BLOCK, p[at.LINE] + block * BLOCK
+        changed |= leak_block(
+            flat.lower, flat.weight, place, columns, flat.signs, row, p[at.LEAK_LOSS],
+            np.int32(p[at.LEAK_TARGET]), np.int32(p[at.BOUND]),
         )  # fmt: skip
     return changed != 0
 
@@ -87,20 +79,18 @@ def driven_blocks(blocks, drive):
 
 
 @compiled
-def dot(sums, charge, weight, start, columns, drive, first, blocks, count, nothing):
-    """charge (columns,) += the driven blocks; drive[first..] are their durations, drive[nothing..]
-    a block of zeros, for an odd count."""
+def dot(sums, charge, weight, start, columns, drive, blocks, count, nothing, rows, places):
+    """charge (columns,) += the driven blocks: the first rows of `count` blocks, within `drive`.
+
+    drive[nothing..] is a block of zeros: four blocks are taken at a time. rows, places: lists.
+    """
     sums[: 4 * columns] = 0
-    for k in range(0, count, 2):
-        a = blocks[k]
-        b, drive_b = a, nothing
-        if k + 1 < count:
-            b = blocks[k + 1]
-            drive_b = first + b
-        dot_blocks(
-            sums, columns, weight, start + a * columns, first + a, start + b * columns, drive_b,
-            drive,
-        )  # fmt: skip
+    for k in range(count):
+        rows[k], places[k] = blocks[k], start + blocks[k] * columns
+    for k in range(count, count + BLOCKS_AT_ONCE - 1):
+        rows[k], places[k] = nothing, start
+    for k in range(0, count, BLOCKS_AT_ONCE):
+        dot_blocks(sums, columns, weight, places, drive, rows, k)
     for j in range(columns):
         charge[j] += (sums[4 * j] + sums[4 * j + 1]) + (sums[4 * j + 2] + sums[4 * j + 3])
 
@@ -122,8 +112,8 @@ def integrate_columns(flat, t, weight, charge, phase):
     count = driven_blocks(blocks, durations[first : first + padded])
     if count:
         dot(
-            flat.sums, charge, weight, p[at.GRID], p[at.COLUMNS], durations, first, blocks, count,
-            nothing,
+            flat.sums, charge, weight, p[at.GRID], p[at.COLUMNS], durations[first:], blocks,
+            count, nothing - first, flat.scratch[at.OFFSETS], flat.scratch[at.SIDES],
         )  # fmt: skip
     return count != 0
 
@@ -300,7 +290,7 @@ def update(flat, t, count, listed):
             flat.scratch[at.SIDES],
             flat.words[at.COLUMN_WORDS],
             flat.work[at.DIRECTIONS],
+            flat.work[at.SLOPES],
             np.int64(listed),
-            np.int32(p[at.SLOPE]),
             np.int32(p[at.BOUND]),
         )

@@ -86,9 +86,9 @@ list columns by the places of their cells and of their steps within a block."""
 """Rows of `words` (WORD_FIELDS, widest) uint32; TABLE is indexed by code, COLUMN_WORDS goes with
 OFFSETS."""
 
-(PHASE_DRIVE, DIRECTIONS, ERRORS, ROW_LOWER, WORK_FIELDS) = range(5)
-"""Rows of `work` (WORK_FIELDS, widest) int32: durations of one polarity; +1 charge or -1 discharge
-and the error, both with OFFSETS; the capacitors of the row that a transfer works on."""
+(PHASE_DRIVE, DIRECTIONS, SLOPES, ERRORS, ROW_LOWER, WORK_FIELDS) = range(6)
+"""Rows of `work` (WORK_FIELDS, widest) int32: durations of one polarity; +1 charge or -1 discharge,
+the slope along it, and the error, all with OFFSETS; the capacitors of the row that a transfer works on."""
 # fmt: on
 
 
@@ -106,6 +106,7 @@ class Flat(NamedTuple):
     scratch: NDArray[np.int64]
     lower: NDArray[np.int32]
     weight: NDArray[np.int32]
+    """One more than `lower`: a vector may read one beyond."""
     signs: NDArray[np.int32]
     """p of every row."""
     durations: NDArray[np.int32]
@@ -145,7 +146,7 @@ def flatten(network: Network) -> Flat:
         tables=_tables(network),
         scratch=np.zeros((SCRATCH, wide), np.int64),
         lower=np.zeros(grid, np.int32),
-        weight=np.zeros(grid, np.int32),
+        weight=np.zeros(grid + 1, np.int32),
         signs=np.ones(line, np.int32),
         durations=np.zeros(line + BLOCK, np.int32),
         words=np.zeros((WORD_FIELDS, wide), np.uint32),

@@ -49,6 +49,7 @@ def list_pulsed(flat, t, phase):
     p, table, count = flat.P[t], flat.words[at.TABLE], 0
     offsets, sides = flat.scratch[at.OFFSETS], flat.scratch[at.SIDES]
     words, directions = flat.words[at.COLUMN_WORDS], flat.work[at.DIRECTIONS]
+    slopes, slope = flat.work[at.SLOPES], p[at.SLOPE]
     errors = flat.columns[at.ERROR, p[at.COLUMN] : p[at.COLUMN] + p[at.COLUMNS]]
     up, down_at = 1 - 2 * phase, flat.lower.shape[0]
     for j in range(errors.shape[0]):
@@ -58,6 +59,7 @@ def list_pulsed(flat, t, phase):
         sides[count] = BLOCK * j + (0 if direction > 0 else down_at)
         words[count] = word
         directions[count] = np.int32(direction)
+        slopes[count] = np.int32(direction * slope)
         count += word != 0
     return count
 

@@ -1,4 +1,4 @@
-"""The three inner loops of training, in blocks of eight rows, as vector code for any processor.
+"""The inner loops of training, in blocks of eight rows, as vector code for any processor.
 
 A tile's capacitors and weights lie in blocks: eight rows of column 0, eight of column 1, and so
 on, then the next eight rows. An example drives few of the blocks (an image is mostly background)
@@ -20,6 +20,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from golden.analog.capacitor import SLOPE_BITS
+from golden.analog.tables import VALUE_BITS
 
 BLOCK = 8
 LANES = BLOCK // 2
@@ -27,6 +28,7 @@ LANES = BLOCK // 2
 _I16, _I32, _I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
 _V16, _V32 = ir.VectorType(_I16, BLOCK), ir.VectorType(_I32, BLOCK)
 _V64 = ir.VectorType(_I64, LANES)
+_TURN = ir.Constant(_V32, [lane ^ 1 for lane in range(BLOCK)])
 _int32, _int64 = types.int32, types.int64
 
 
@@ -60,41 +62,57 @@ def _constant(kind: ir.VectorType, value: int) -> ir.Constant:
     return ir.Constant(kind, [value] * kind.count)
 
 
-def _even_odd(builder: Any, block: Any) -> tuple[Any, Any]:
-    """Eight 32-bit lanes as four even and four odd ones, sign-extended to 64 bits.
+def _sign_extended(builder: Any, pairs: Any) -> Any:
+    """The low 32 bits of each lane: a product of two such is one 32 x 32 multiply."""
+    shift = _constant(_V64, 32)
+    return builder.ashr(builder.shl(pairs, shift), shift)
 
-    Written as shifts: a product of two such is one 32 x 32 multiply.
-    """
-    pairs, shift = builder.bitcast(block, _V64), _constant(_V64, 32)
-    return builder.ashr(builder.shl(pairs, shift), shift), builder.ashr(pairs, shift)
+
+def _even_odd(builder: Any, block: Any) -> tuple[Any, Any]:
+    """Eight 32-bit lanes as four even and four odd ones, sign-extended to 64 bits."""
+    pairs = builder.bitcast(block, _V64)
+    return _sign_extended(builder, pairs), builder.ashr(pairs, _constant(_V64, 32))
+
+
+BLOCKS_AT_ONCE = 4
 
 
 @intrinsic
-def dot_blocks(typing_context, sums, columns, weight, place_a, drive_a, place_b, drive_b, drive):
-    """FORWARD of two blocks: sums[4 j + lane] += rows of both blocks, for j < columns.
+def dot_blocks(typing_context, sums, columns, weight, places, drive, rows, first):
+    """FORWARD of four blocks: sums[4 j + lane] += their rows, for j < columns.
 
-    sums: int64, four a column, to be added up at the end; weight, drive: int32; a block's weights
-    start at place, its durations at drive_.
+    sums: int64, four a column, to be added up at the end; weight, drive: int32; places, rows:
+    int64, where block k's weights and durations start, k = first..first + 3. Reads one weight
+    beyond a block, without using it.
     """
     i = _int64
-    signature = types.void(sums, i, weight, i, i, i, i, drive)
+    signature = types.void(sums, i, weight, places, drive, rows, i)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        sums, weight, drive = _data(context, builder, signature, arguments, 0, 2, 7)
-        _, columns, _, place_a, drive_a, place_b, drive_b, _ = arguments
-        blocks = [
-            (place, _even_odd(builder, _load(builder, drive, at, _V32)))
-            for place, at in ((place_a, drive_a), (place_b, drive_b))
-        ]
+        sums, weight, places, drive, rows = _data(
+            context, builder, signature, arguments, 0, 2, 3, 4, 5
+        )
+        columns, first = arguments[1], arguments[6]
+        blocks = []
+        for k in range(BLOCKS_AT_ONCE):
+            index = builder.add(first, _I64(k))
+            x = _load(builder, drive, _item(builder, rows, index), _V32)
+            turned = builder.shuffle_vector(x, x, _TURN)
+            drives = [builder.bitcast(each, _V64) for each in (x, turned)]
+            blocks.append((_item(builder, places, index), drives))
         with cgutils.for_range(builder, columns, intp=_I64) as loop:
             offset = builder.mul(loop.index, _I64(BLOCK))
             at = builder.mul(loop.index, _I64(LANES))
             total = _load(builder, sums, at, _V64, 8)
-            for place, (even_x, odd_x) in blocks:
-                w = _load(builder, weight, builder.add(place, offset), _V32)
-                even, odd = _even_odd(builder, w)
-                product = builder.add(builder.mul(even, even_x), builder.mul(odd, odd_x))
-                total = builder.add(total, product)
+            for place, drives in blocks:
+                even = builder.add(place, offset)
+                # The odd weights are the even ones of a load one weight further on.
+                for parity, x in enumerate(drives):
+                    pairs = _load(builder, weight, builder.add(even, _I64(parity)), _V64)
+                    product = builder.mul(
+                        _sign_extended(builder, pairs), _sign_extended(builder, x)
+                    )
+                    total = builder.add(total, product)
             builder.store(total, _place(builder, sums, at, _V64), align=8)
         return context.get_dummy_value()
 
@@ -139,26 +157,26 @@ def sum_columns(typing_context, charge, row, weight, place, offsets, errors, cou
 @intrinsic
 def pulse_columns(
     typing_context, lower, weight, steps, place, words, signs, row, sign_row, offsets, sides,
-    column_words, directions, count, slope, bound,
+    column_words, directions, slopes, count, bound,
 ):  # fmt: skip
     """UPDATE of one block: coincidences of its words with those of a list of columns.
 
-    lower, weight, signs, directions: int32; steps: int16; words, column_words: uint32; offsets,
-    sides: int64, where steps[place + sides] are those of the direction; `count` columns. The
+    lower, weight, signs, directions, slopes: int32; steps: int16; words, column_words: uint32;
+    offsets, sides: int64, where steps[place + sides] are those of the direction; `count` columns. The
     formula is that of golden.analog.capacitor.Capacitors.pulse.
     """
     i = _int64
     signature = types.void(
-        lower, weight, steps, i, words, signs, i, i, offsets, sides, column_words, directions, i,
-        _int32, _int32,
+        lower, weight, steps, i, words, signs, i, i, offsets, sides, column_words, directions,
+        slopes, i, _int32,
     )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        lower, weight, steps, words, signs, offsets, sides, column_words, directions = _data(
-            context, builder, signature, arguments, 0, 1, 2, 4, 5, 8, 9, 10, 11
+        lower, weight, steps, words, signs, *lists = _data(
+            context, builder, signature, arguments, 0, 1, 2, 4, 5, 8, 9, 10, 11, 12
         )
-        place, row, sign_row, count = (arguments[k] for k in (3, 6, 7, 12))
-        slope, bound = (_splat(builder, arguments[k], _V32) for k in (13, 14))
+        place, row, sign_row, count = (arguments[k] for k in (3, 6, 7, 13))
+        bound = _splat(builder, arguments[14], _V32)
         low = builder.neg(bound)
         ctpop = cgutils.get_or_insert_function(
             builder.module, ir.FunctionType(_V32, [_V32]), f"llvm.ctpop.v{BLOCK}i32"
@@ -167,14 +185,13 @@ def pulse_columns(
         row_words = _load(builder, words, row, _V32)
         sign = _load(builder, signs, sign_row, _V32)
         with cgutils.for_range(builder, count, intp=_I64) as loop:
-            at = builder.add(place, _item(builder, offsets, loop.index))
-            side = builder.add(place, _item(builder, sides, loop.index))
-            word = _splat(builder, _item(builder, column_words, loop.index), _V32)
-            direction = _splat(builder, _item(builder, directions, loop.index), _V32)
+            offset, side, *values = (_item(builder, each, loop.index) for each in lists)
+            at, side = builder.add(place, offset), builder.add(place, side)
+            word, direction, slope = (_splat(builder, value, _V32) for value in values)
             pulses = builder.call(ctpop, [builder.and_(row_words, word)])
             g = _load(builder, lower, at, _V32)
             step = builder.sext(_load(builder, steps, side, _V16, 2), _V32)
-            tilt = builder.mul(builder.mul(slope, direction), builder.ashr(g, bits))
+            tilt = builder.mul(slope, builder.ashr(g, bits))
             factor = builder.sub(one, builder.ashr(tilt, bits))
             change = builder.mul(builder.mul(pulses, step), factor)
             change = builder.mul(direction, builder.ashr(change, bits))
@@ -186,5 +203,49 @@ def pulse_columns(
             w = builder.add(w, builder.mul(sign, builder.sub(moved, g)))
             builder.store(w, _place(builder, weight, at, _V32), align=4)
         return context.get_dummy_value()
+
+    return signature, generate
+
+
+@intrinsic
+def leak_block(typing_context, lower, weight, place, columns, signs, row, loss, target, bound):
+    """One tick of one block (8 rows of `columns`); a word that is 0 where nothing moved.
+
+    lower, weight, signs: int32. The formula is that of golden.analog.capacitor.Capacitors.leak;
+    loss below 2^31.
+    """
+    i = _int64
+    signature = _int32(lower, weight, i, i, signs, i, i, _int32, _int32)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        lower, weight, signs = _data(context, builder, signature, arguments, 0, 1, 4)
+        _, _, place, columns, _, row, loss, target, bound = arguments
+        loss = _sign_extended(builder, _splat(builder, loss, _V64))
+        target, bound = _splat(builder, target, _V32), _splat(builder, bound, _V32)
+        low, sign = builder.neg(bound), _load(builder, signs, row, _V32)
+        half, shift = _constant(_V64, 1 << (VALUE_BITS - 1)), _constant(_V64, VALUE_BITS)
+        changed = cgutils.alloca_once_value(builder, _constant(_V32, 0))
+        with cgutils.for_range(builder, columns, intp=_I64) as loop:
+            at = builder.add(place, builder.mul(loop.index, _I64(BLOCK)))
+            g = _load(builder, lower, at, _V32)
+            parts = []
+            for distance in _even_odd(builder, builder.sub(g, target)):
+                lost = builder.add(builder.mul(distance, loss), half)
+                # The result fits 32 bits, so the bits that a logical shift brings in do not matter.
+                parts.append(builder.lshr(lost, shift))
+            even = builder.and_(parts[0], _constant(_V64, 0xFFFFFFFF))
+            odd = builder.shl(parts[1], _constant(_V64, 32))
+            moved = builder.sub(g, builder.bitcast(builder.or_(even, odd), _V32))
+            moved = builder.select(builder.icmp_signed("<", moved, bound), moved, bound)
+            moved = builder.select(builder.icmp_signed(">", moved, low), moved, low)
+            change = builder.sub(moved, g)
+            builder.store(moved, _place(builder, lower, at, _V32), align=4)
+            w = builder.add(_load(builder, weight, at, _V32), builder.mul(sign, change))
+            builder.store(w, _place(builder, weight, at, _V32), align=4)
+            builder.store(builder.or_(builder.load(changed), change), changed)
+        lanes, word = builder.load(changed), _I32(0)
+        for lane in range(BLOCK):
+            word = builder.or_(word, builder.extract_element(lanes, _I32(lane)))
+        return word
 
     return signature, generate
