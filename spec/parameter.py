@@ -100,20 +100,27 @@ def _parse(text: str, field: dataclasses.Field[Any], hint: Any) -> Any:
     return text
 
 
-def _replace(tree: Any, path: list[str], text: str) -> Any:
-    head, *rest = path
-    if rest:
-        return dataclasses.replace(tree, **{head: _replace(getattr(tree, head), rest, text)})
-    field = next(f for f in dataclasses.fields(tree) if f.name == head)
-    hint = typing.get_type_hints(type(tree))[head]
-    return dataclasses.replace(tree, **{head: _parse(text, field, hint)})
+def _replace(tree: Any, texts: dict[str, str]) -> Any:
+    """All of a level at once, so that two values may be legal only together."""
+    changes: dict[str, Any] = {}
+    hints = typing.get_type_hints(type(tree))
+    for field in dataclasses.fields(tree):
+        if field.name in texts:
+            changes[field.name] = _parse(texts[field.name], field, hints[field.name])
+        stem = field.name + "."
+        below = {path[len(stem) :]: t for path, t in texts.items() if path.startswith(stem)}
+        if below:
+            changes[field.name] = _replace(getattr(tree, field.name), below)
+    return dataclasses.replace(tree, **changes)
 
 
 def override(tree: Any, settings: dict[str, str]) -> Any:
     """A copy of a tree of dataclasses with `settings` (name or dotted path -> text) applied.
 
-    A name may be a dotted path or any unambiguous tail of one. Raises InputError.
+    A name may be a dotted path or any unambiguous tail of one; the order does not matter.
+    Raises InputError.
     """
+    texts: dict[str, str] = {}
     for name, text in settings.items():
         paths = [p for p in leaves(tree) if p == name or p.endswith("." + name)]
         if not paths:
@@ -122,8 +129,8 @@ def override(tree: Any, settings: dict[str, str]) -> Any:
             raise InputError(f"--set {name}: unknown parameter, {hint}")
         if len(paths) > 1:
             raise InputError(f"--set {name}: ambiguous, choose one of {', '.join(paths)}")
-        tree = _replace(tree, paths[0].split("."), text)
-    return tree
+        texts[paths[0]] = text
+    return _replace(tree, texts)
 
 
 def as_fraction(value: float) -> Fraction:

@@ -69,7 +69,7 @@ class ConverterSpec:
         high=6,
     )
     backward_range_log2: int = parameter(
-        0, "log2 of BACKWARD full scale", tag="assumed", low=-6, high=4
+        -2, "log2 of BACKWARD full scale", tag="assumed", low=-6, high=4
     )
     read_range_log2: int = parameter(
         2, "log2 of READ full scale in weight units", tag="assumed", low=0, high=4
@@ -78,7 +78,11 @@ class ConverterSpec:
         1, "a: 2^a conversions are averaged in a READ", tag="assumed", low=0, high=6
     )
     calibration_log2: int = parameter(
-        4, "2^n zero-drive conversions are averaged in an auto-zero", tag="design", low=0, high=8
+        6,
+        "an auto-zero adds up 2^n zero-drive conversions; offsets are in 2^-n LSB, dithered",
+        tag="design",
+        low=0,
+        high=8,
     )
     lanes: int = parameter(
         8, "converter codes a cycle, channels in order", tag="design", low=1, high=64
@@ -146,7 +150,10 @@ class TransferSpec:
     trim_tol: int = parameter(
         1, "a trimmed weight is done within this", unit="READ code", tag="assumed", low=0, high=255
     )
-    trim_limit: int = parameter(6, "pulse trains of a trim", tag="assumed", low=0, high=64)
+    trim_limit: int = parameter(
+        # At most 48, so that trim_shift plus one a sign change stays a shift of under 64 bits.
+        6, "pulse trains of a trim; 0: no trim", tag="assumed", low=0, high=48
+    )  # fmt: skip
     trim_gain: int = parameter(
         0,
         "first pulses a READ code, x 2^trim_shift; 0: three quarters of LSB over step",
@@ -261,7 +268,8 @@ class TileSpec:
                 f"{SET_STEP_CODES} table entries; raise set_shift"
             )
         needed = 2 * transfer.offset + transfer.prog_tol
-        if transfer.trim_gain and transfer.program_pcm and self.trim_reach < needed:
+        trims = transfer.program_pcm and transfer.trim_gain and transfer.trim_limit
+        if trims and self.trim_reach < needed:
             raise InputError(
                 f"trim_limit={transfer.trim_limit}: the trim reaches {self.trim_reach} READ codes, "
                 f"2 offset + prog_tol is {needed}; raise trim_limit or slots"

@@ -94,9 +94,7 @@ class Array:
         lower = self.capacitors.lower[row].astype(np.int64) + self.capacitors.mismatch[row]
         if pair is not Pair.LOWER:
             self._column_charge += self.pcm.higher[row]
-            self._read_spread = joint_spread(
-                self.read_range.noise_scale, self.pcm.read_scale(row)
-            )
+            self._read_spread = joint_spread(self.read_range.noise_scale, self.pcm.read_scale(row))
         if pair is not Pair.HIGHER:
             self._column_charge += sign * lower
         self.wait(self.spec.timing.read_phase_ns)

@@ -68,7 +68,7 @@ class Capacitors:
         self,
         rows: IntArray,
         columns: IntArray,
-        counts: IntArray,
+        counts: NDArray[np.integer],
         charge: NDArray[np.bool_],
         ordinal: int,
     ) -> None:
@@ -82,8 +82,8 @@ class Capacitors:
         step = np.where(charge, self.step_up[cells], self.step_down[cells]).astype(np.int32)
         slope = np.where(charge, np.int32(self.slope), np.int32(-self.slope))
         factor = (1 << SLOPE_BITS) - ((slope * (g >> SLOPE_BITS)) >> SLOPE_BITS)
-        counts = counts.astype(np.int32)
-        change = (counts * step * factor) >> SLOPE_BITS
+        steps = counts.astype(np.int32) * step
+        change = (steps * factor) >> SLOPE_BITS
         if self.cycle_scale:
             change = change + self._cycle(rows, columns, counts, step, ordinal)
         moved = np.where(charge, g + change, g - change)

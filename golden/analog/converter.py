@@ -67,8 +67,8 @@ class Converters:
     ) -> IntArray:
         """Raw codes (channels,) of charges (channels,); inactive channels give 0.
 
-        `spread` (channels,): bell scale of the driven cells' own noise. One draw serves both, on
-        the larger scale's terms: noise is drawn once per result.
+        `spread` (channels,): bell scale of converter and driven cells together (`joint_spread`),
+        in place of the converter's own: noise is drawn once per result.
         """
         draw = self.noise.draw(active)
         noise = scaled(draw, to.noise_scale if spread is None else spread)
@@ -86,6 +86,7 @@ def offset_charge(offsets: IntArray, shift: int) -> IntArray:
 def joint_spread(converter: int, cells: IntArray) -> IntArray:
     """Scale of two independent noises as one draw: root of the sum of squares, rounded down.
 
-    Exact on every platform: the squares stay below 2^53 and IEEE's square root is correct.
+    The same on every platform: the sum stays below 2^63, and IEEE prescribes how it is rounded to
+    a float and how its root is (so above 2^53 "down" is to within one).
     """
     return np.sqrt((cells * cells + converter * converter).astype(np.float64)).astype(np.int64)

@@ -16,7 +16,8 @@ GRID_BITS = 20
 GRID = 1 << GRID_BITS
 """Fine units in a weight unit: every analog state is an integer of them."""
 
-MAX_STEP = (1 << 15) - 1
+MAX_STEP = 32_000
+"""Fine units. Slots x step x slope factor (at most 2069 of 2^10) then stays below 2^31."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,9 @@ class PcmParameters:
     programming_noise: float = parameter(
         1.0, "scale on the model's programming spread; 0: off", tag="design", low=0, high=10
     )
-    drift: bool = parameter(True, "conductance drift g (t/t0)^-nu", tag="found", source="ICECS 2019")
+    drift: bool = parameter(
+        True, "drift: g (1 + age/t0)^-nu, age since programming", tag="found", source="ICECS 2019"
+    )
     drift_t0_s: float = parameter(
         20.0, "start of the drift clock", unit="s", tag="found", source="ICECS 2019",
         low=1e-9, high=1e6,

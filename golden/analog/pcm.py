@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,8 +129,9 @@ def pulse_memory() -> list[Fraction]:
         return [_fraction(ratio ** (n + 1)) for n in range(PULSE_LIMIT + 1)]
 
 
+@cache
 def pcm_tables(devices: DeviceParameters) -> PcmTables:
-    """Tables of the model that `devices.pcm` names."""
+    """Tables of the model that `devices.pcm` names; built once, shared, and read only."""
     pcm, fine = devices.pcm, devices.fine_per_uS
     gain = as_fraction(pcm.significance_gain)
     noise, read_noise = as_fraction(pcm.programming_noise), as_fraction(pcm.pcm_read_noise)
@@ -153,7 +155,7 @@ def pcm_tables(devices: DeviceParameters) -> PcmTables:
         nu_mean=np.array(rows["nu"], np.int64),
         nu_spread=np.array(rows["nu_spread"], np.int64),
         read_spread=np.array(rows["read"], np.int64),
-        read_slope=nearest(bell_scale(Fraction("0.03") * gain * read_noise * (1 << 16))),
+        read_slope=bell_scale(Fraction("0.03") * gain * read_noise * (1 << 16)),
         read_floor=bell_scale(Fraction("0.13") * fine * gain * read_noise),
         mu_0=np.array([nearest((MU_0 + MU_P * p) * fine) for p in memory], np.int64),
         sigma_0=np.array(
@@ -162,7 +164,7 @@ def pcm_tables(devices: DeviceParameters) -> PcmTables:
         mu_slope=nearest(MU_G * (1 << 16)),
         sigma_slope=nearest(SIGMA_G * noise * (1 << 16)),
         reset=nearest(reset),
-        reset_spread=bell_scale(reset * as_fraction(pcm.reset_spread) * noise),
+        reset_spread=bell_scale(reset * as_fraction(pcm.reset_spread)),
         ceiling=nearest(MODEL_RANGE_uS * fine),
         stuck_on=nearest(as_fraction(pcm.pcm_range_uS) * fine),
         drift=pcm.drift,
@@ -343,9 +345,7 @@ class PcmPairs:
         return ((t.read_slope * largest) >> 16) + t.read_floor
 
 
-def set_pulse(
-    t: PcmTables, g: IntArray, pulse: IntArray, bits: NDArray[np.uint64]
-) -> IntArray:
+def set_pulse(t: PcmTables, g: IntArray, pulse: IntArray, bits: NDArray[np.uint64]) -> IntArray:
     """Conductance (n,) after one SET pulse, the `pulse`-th since RESET, of the set_pulse model.
 
     The published fit is a mean and a spread. The shape is ours [assumed]: a square of a uniform,

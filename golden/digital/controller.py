@@ -47,6 +47,8 @@ class TileController:
         self.set_table = set_table
         self.row_stream = UpdateStream(spec, "row", lfsr_states[0])
         self.column_stream = UpdateStream(spec, "column", lfsr_states[1])
+        self.forward_dither = converter.Dither(spec.converters.calibration_log2)
+        self.backward_dither = converter.Dither(spec.converters.calibration_log2)
         self.forward_offsets = np.zeros(spec.columns, np.int64)
         self.backward_offsets = np.zeros(spec.rows, np.int64)
         self.transfers = TransferSequencer(
@@ -61,9 +63,8 @@ class TileController:
         repeats = range(1 << self.spec.converters.calibration_log2)
         columns = np.array([self.array.convert_forward(self.active) for _ in repeats])
         rows = np.array([self.array.convert_backward() for _ in repeats])
-        average = self.spec.converters.calibration_log2
-        self.forward_offsets = converter.auto_zero(columns, average)
-        self.backward_offsets = converter.auto_zero(rows, average)
+        self.forward_offsets[:] = converter.auto_zero(columns)
+        self.backward_offsets[:] = converter.auto_zero(rows)
 
     def set_rates(self, row_scale: int, column_scale: int) -> None:
         """Write the learning rate: threshold scales of both sides, at least unit scale."""
@@ -79,7 +80,9 @@ class TileController:
         code = self.spec.forward_code
         raw = self.array.convert_forward(self.active)
         self.counters.saturated += converter.at_rail(raw[self.active], code)
-        codes = np.where(self.active, converter.corrected(raw, self.forward_offsets, code), 0)
+        dither, bits = self.forward_dither.next(), self.spec.converters.calibration_log2
+        codes = converter.corrected(raw, self.forward_offsets, bits, dither, code)
+        codes = np.where(self.active, codes, 0)
         if self.hidden:
             self._mask = neuron.derivative(codes, code)
         return codes
@@ -93,7 +96,8 @@ class TileController:
         code = self.spec.backward_code
         raw = self.array.convert_backward()
         self.counters.saturated += converter.at_rail(raw, code)
-        return converter.corrected(raw, self.backward_offsets, code)[:-1]
+        dither, bits = self.backward_dither.next(), self.spec.converters.calibration_log2
+        return converter.corrected(raw, self.backward_offsets, bits, dither, code)[:-1]
 
     def update(self, new_columns: IntArray | None = None) -> None:
         """UPDATE with the active vectors, or with new signed column codes (columns,)."""

@@ -20,14 +20,43 @@ def at_rail(raw: IntArray, code: Signed) -> int:
     return int(np.count_nonzero((raw == code.low) | (raw == code.high)))
 
 
-def corrected(raw: IntArray, offsets: IntArray, code: Signed) -> IntArray:
-    """sat(raw - offset of the channel)."""
-    return saturate(raw - offsets, code)
+def corrected(
+    raw: IntArray, offsets: IntArray, fraction_bits: int, dither: int | IntArray, code: Signed
+) -> IntArray:
+    """sat(raw - offset of the channel), offsets in 2^-fraction_bits of an LSB.
+
+    `dither` (0..2^fraction_bits - 1) runs through all fractions, so that over time a channel has
+    no offset left: half an LSB on every error of a neuron would train its weights astray.
+    """
+    return saturate(((raw << fraction_bits) - offsets + dither) >> fraction_bits, code)
 
 
-def auto_zero(raw: IntArray, average_log2: int) -> IntArray:
-    """Channel offsets from 2^n zero-drive conversions (2^n, channels)."""
-    return round_half_even(raw.sum(axis=0), average_log2)
+def auto_zero(raw: IntArray) -> IntArray:
+    """Channel offsets from 2^n zero-drive conversions (2^n, channels): in 2^-n of an LSB."""
+    return raw.sum(axis=0)
+
+
+class Dither:
+    """A counter of n bits, read bit-reversed: successive values are far apart."""
+
+    def __init__(self, bits: int) -> None:
+        """`count` is state; 0 bits give always 0."""
+        self._bits = bits
+        self.count = 0
+
+    def next(self) -> int:
+        """The present value; then count."""
+        value = bit_reversed(self.count, self._bits)
+        self.count = (self.count + 1) % (1 << self._bits)
+        return value
+
+
+def bit_reversed(count: int, bits: int) -> int:
+    """The low `bits` bits of a count, the lowest first."""
+    value = 0
+    for _ in range(bits):
+        value, count = (value << 1) | (count & 1), count >> 1
+    return value
 
 
 def read_code(driven: IntArray, undriven: IntArray, average_log2: int, code: Signed) -> IntArray:

@@ -26,11 +26,21 @@ def derivative(codes: IntArray, code: Signed) -> NDArray[np.bool_]:
     return (codes > 0) & (codes < code.high)
 
 
-def column_codes(errors: IntArray, spec: TileSpec, upstream: Signed) -> IntArray:
+def column_codes(errors: IntArray, spec: TileSpec, downstream: TileSpec) -> IntArray:
     """BACKWARD codes of the downstream tile as column codes of this tile, with its gain.
 
-    `upstream` is the format of `errors`; the gain is a power of two; one rounding, one saturation.
+    A column code of 2^column_bits is an error of 2^-gain: one rounding, one saturation.
     """
-    shift = upstream.bits - 1 - spec.column_code.bits - spec.column_gain_log2
-    limit = spec.column_code.high
-    return np.minimum(np.maximum(round_half_even(errors, shift), -limit), limit)
+    return saturated_shift(errors, column_shift(spec, downstream), spec.column_code.high)
+
+
+def column_shift(spec: TileSpec, downstream: TileSpec) -> int:
+    """log2 of BACKWARD LSBs of the downstream tile in a column code of this one."""
+    converters = downstream.converters
+    lsb_log2 = converters.backward_range_log2 - (converters.backward_bits - 1)
+    return -lsb_log2 - spec.column_code.bits - spec.column_gain_log2
+
+
+def saturated_shift(values: IntArray, shift: int, limit: int) -> IntArray:
+    """values / 2^shift, ties to even, within +-limit."""
+    return np.minimum(np.maximum(round_half_even(values, shift), -limit), limit)

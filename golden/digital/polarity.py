@@ -19,9 +19,7 @@ class PolarityBank:
         """Write a row's bit: idempotent, so that a RESUME may repeat it."""
         self.bits[row] = polarity
 
-    def phases(
-        self, lines: NDArray[np.integer]
-    ) -> list[tuple[Polarity, NDArray[np.integer]]]:
+    def phases(self, lines: NDArray[np.integer]) -> list[tuple[Polarity, NDArray[np.integer]]]:
         """Per live polarity, `lines` (rows,) with only the rows of that polarity driven.
 
         A phase without a driven row is skipped.

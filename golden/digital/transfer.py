@@ -278,7 +278,10 @@ class TransferSequencer:
         self.journal.valid = False
         self.next_row = self.journal.row + 1
         self.counters.rows += 1
-        if self._kind is Kind.LOAD or self.abort or self.next_row > self.last_row:
+        if self.abort:
+            # The range ends here, so that a RESUME finds nothing to go on with.
+            self.last_row = self.journal.row
+        if self._kind is Kind.LOAD or self.next_row > self.last_row:
             return State.IDLE
         self._enter_row()
         return self.state

@@ -76,8 +76,6 @@ def thermometer(pulses: NDArray[np.int64]) -> NDArray[np.uint32]:
     return ((np.uint64(1) << pulses.astype(np.uint64)) - np.uint64(1)).astype(np.uint32)
 
 
-def coincidences(
-    rows: NDArray[np.uint32], columns: NDArray[np.uint32]
-) -> NDArray[np.integer]:
+def coincidences(rows: NDArray[np.uint32], columns: NDArray[np.uint32]) -> NDArray[np.integer]:
     """Slots in which row and column are both high, (rows, columns)."""
     return np.bitwise_count(rows[:, None] & columns[None, :])

@@ -56,7 +56,7 @@ class NumpyEngine:
             back = tile.controller.backward(errors)
             pending.append((tile, None))
             upstream = tiles[index - 1]
-            errors = neuron.column_codes(back, upstream.spec, tile.spec.backward_code)
+            errors = neuron.column_codes(back, upstream.spec, tile.spec)
             errors = np.where(upstream.controller.derivative_mask, errors, 0)
         for tile, new_columns in pending:
             tile.controller.update(new_columns)
@@ -115,6 +115,9 @@ class NumpyEngine:
             total = charge + scaled(bell(bits), to.noise_scale)
             total = total + offset_charge(array.columns.offsets, to.shift)
             raw = converter.saturate(round_half_even(total, to.shift), to.code)
-            codes = converter.corrected(raw, tile.controller.forward_offsets, to.code)
+            fraction = spec.converters.calibration_log2
+            dither = np.array([[converter.bit_reversed(int(n), fraction)] for n in ordinals[:, 0]])
+            offsets = tile.controller.forward_offsets
+            codes = converter.corrected(raw, offsets, fraction, dither, to.code)
             rows = neuron.activate(codes, to.code, spec.row_code)
         return codes

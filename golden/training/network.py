@@ -72,6 +72,8 @@ class Tile:
             "column_lfsr": control.column_stream.state,
             "row_scale": control.row_stream.scale,
             "column_scale": control.column_stream.scale,
+            "forward_dither": control.forward_dither.count,
+            "backward_dither": control.backward_dither.count,
             "journal_valid": int(transfers.journal.valid),
             "journal_row": transfers.journal.row,
             "journal_p_new": transfers.journal.p_new,
@@ -93,6 +95,8 @@ class Tile:
         control.column_stream.state = values["column_lfsr"]
         control.row_stream.scale = values["row_scale"]
         control.column_stream.scale = values["column_scale"]
+        control.forward_dither.count = values["forward_dither"]
+        control.backward_dither.count = values["backward_dither"]
         transfers = control.transfers
         transfers.journal.valid = bool(values["journal_valid"])
         transfers.journal.row = values["journal_row"]

@@ -128,7 +128,16 @@ def draw_noise(noise, seed, mechanism, t, ordinals, ahead):
 
 
 @compiled
-def to_codes(codes, charge, noise, scale, channel, offsets, shift, bits):
+def bit_reversed(count, bits):
+    """The low `bits` bits of a count, the lowest first."""
+    value = np.int64(0)
+    for _ in range(bits):
+        value, count = (value << 1) | (count & 1), count >> 1
+    return value
+
+
+@compiled
+def to_codes(codes, charge, noise, scale, channel, offsets, fraction, dither, shift, bits):
     """Convert charges (channels,) and correct the channel offsets; returns how many railed."""
     low, high = -(np.int64(1) << (bits - 1)), (np.int64(1) << (bits - 1)) - 1
     saturated = 0
@@ -137,8 +146,16 @@ def to_codes(codes, charge, noise, scale, channel, offsets, shift, bits):
         total += (channel[j] << shift) >> OFFSET_BITS
         raw = clip(round_half_even(total, shift), low, high)
         saturated += np.int64(raw == low) | np.int64(raw == high)
-        codes[j] = clip(raw - offsets[j], low, high)
+        codes[j] = clip(((raw << fraction) - offsets[j] + dither) >> fraction, low, high)
     return saturated
+
+
+@compiled
+def next_dither(flat, t, register):
+    """The dither of a side's counter; then count."""
+    bits, count = flat.P[t, at.CALIBRATION], flat.R[t, register]
+    flat.R[t, register] = (count + 1) & ((1 << bits) - 1)
+    return bit_reversed(count, bits)
 
 
 @compiled
@@ -172,6 +189,8 @@ def forward(flat, t):
         p[at.FORWARD_NOISE],
         flat.columns[at.COLUMN_OFFSET, columns],
         flat.columns[at.FORWARD_OFFSET, columns],
+        p[at.CALIBRATION],
+        next_dither(flat, t, at.FORWARD_DITHER),
         p[at.FORWARD_SHIFT],
         p[at.FORWARD_BITS],
     )
@@ -213,6 +232,8 @@ def backward(flat, t, codes):
         p[at.BACKWARD_NOISE],
         flat.rows[at.ROW_OFFSET, rows],
         flat.rows[at.BACKWARD_OFFSET, rows],
+        p[at.CALIBRATION],
+        next_dither(flat, t, at.BACKWARD_DITHER),
         p[at.BACKWARD_SHIFT],
         p[at.BACKWARD_BITS],
     )

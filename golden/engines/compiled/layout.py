@@ -16,8 +16,10 @@ from numpy.typing import NDArray
 
 from golden.analog import tables
 from golden.analog.capacitor import ROOTS
+from golden.digital.neuron import column_shift
 from golden.engines.compiled.vectors import BLOCK
 from golden.training.network import Network, Tile
+from spec.tile import TileSpec
 
 # fmt: off
 (ROWS, COLUMNS, CELL, ROW, COLUMN, BLOCKS, PWM_BITS, COLUMN_BITS, SLOTS, SLOT_BITS,
@@ -32,7 +34,7 @@ from golden.training.network import Network, Tile
 
 (CLOCK, UPDATES, ROW_LFSR, COLUMN_LFSR, ROW_SCALE, COLUMN_SCALE, NEXT_ROW, LAST_ROW,
  JOURNAL_ROW, P_NEW, JOURNAL_KIND, DONE, ATTEMPTS, NOT_PROGRAMMED, NOT_TRIMMED, SATURATED,
- INVERTED_ROWS, REGISTERS) = range(18)
+ FORWARD_DITHER, BACKWARD_DITHER, INVERTED_ROWS, REGISTERS) = range(20)
 """Columns of the registers R (tiles, REGISTERS) int64."""
 # fmt: on
 
@@ -43,6 +45,8 @@ REGISTER_NAMES = {
     "column_lfsr": COLUMN_LFSR,
     "row_scale": ROW_SCALE,
     "column_scale": COLUMN_SCALE,
+    "forward_dither": FORWARD_DITHER,
+    "backward_dither": BACKWARD_DITHER,
     "next_row": NEXT_ROW,
     "last_row": LAST_ROW,
     "journal_row": JOURNAL_ROW,
@@ -128,7 +132,7 @@ def flatten(network: Network) -> Flat:
     for index, tile in enumerate(tiles):
         rows, columns = tile.spec.rows, tile.spec.columns
         blocks = -(-rows // BLOCK)
-        parameters[index] = _parameters(tile)
+        parameters[index] = _parameters(tile, tiles[min(index + 1, len(tiles) - 1)].spec)
         parameters[index, [CELL, ROW, COLUMN]] = cell, row, column
         parameters[index, [BLOCKS, GRID, LINE]] = blocks, grid, line
         cell, row, column = cell + rows * columns, row + rows, column + columns
@@ -246,11 +250,10 @@ def _adopt(tile: Tile, flat: Flat, index: int) -> None:
         setattr(owner, name, view)
 
 
-def _parameters(tile: Tile) -> NDArray[np.int64]:
+def _parameters(tile: Tile, downstream: TileSpec) -> NDArray[np.int64]:
     spec, array, t = tile.spec, tile.array, tile.array.pcm.tables
     c, transfer, timing = spec.converters, spec.transfer, spec.timing
     capacitors = array.capacitors
-    gain_shift = c.backward_bits - 1 - spec.codes.column_bits - spec.column_gain_log2
     values = {
         ROWS: spec.rows,
         COLUMNS: spec.columns,
@@ -259,7 +262,7 @@ def _parameters(tile: Tile) -> NDArray[np.int64]:
         SLOTS: spec.update.slots,
         SLOT_BITS: spec.update.slot_bits,
         LOW_DISCREPANCY: spec.update.stream_mode == "low_discrepancy",
-        GAIN_SHIFT: gain_shift,
+        GAIN_SHIFT: column_shift(spec, downstream),
         FORWARD_SHIFT: array.forward_range.shift,
         FORWARD_NOISE: array.forward_range.noise_scale,
         FORWARD_BITS: c.forward_bits,

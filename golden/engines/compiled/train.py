@@ -246,6 +246,8 @@ def evaluate(flat, images, labels, weights):
                 p[at.FORWARD_NOISE],
                 flat.columns[at.COLUMN_OFFSET, columns],
                 flat.columns[at.FORWARD_OFFSET, columns],
+                p[at.CALIBRATION],
+                array.bit_reversed(n, p[at.CALIBRATION]),
                 p[at.FORWARD_SHIFT],
                 p[at.FORWARD_BITS],
             )
@@ -269,11 +271,10 @@ def auto_zero(flat, t, mechanism, ordinals, channel, found, scale, shift, bits):
     for _ in range(1 << p[at.CALIBRATION]):
         array.draw_noise(noise, flat.seed, mechanism, t, ordinals, 0)
         ordinals += 1
-        array.to_codes(codes, charge, noise, scale, channel, zero, shift, bits)
+        array.to_codes(codes, charge, noise, scale, channel, zero, 0, 0, shift, bits)
         total += codes
         array.wait(flat, t, p[at.CONVERSION_NS])
-    for j in range(count):
-        found[j] = round_half_even(total[j], p[at.CALIBRATION])
+    found[:] = total
 
 
 @entry

@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from golden.analog import random
+from golden.analog.capacitor import SLOPE_BITS
 from golden.digital.transfer import Kind
 from golden.engines.compiled import array, pcm
 from golden.engines.compiled import layout as at
@@ -175,10 +176,25 @@ def program(flat, t, row, p_new):
 
 
 @compiled
+def pulse_cells(lower, up, down, words, directions, slope, bound):
+    """A trim's UPDATE of a row (columns,): every slot against the words, without a branch."""
+    for j in range(lower.shape[0]):
+        count, direction = np.int64(popcount(words[j])), np.int64(directions[j])
+        g, charge = np.int64(lower[j]), direction > 0
+        step = np.int64(up[j]) if charge else np.int64(down[j])
+        tilt = (slope * direction * (g >> SLOPE_BITS)) >> SLOPE_BITS
+        change = (count * step * ((1 << SLOPE_BITS) - tilt)) >> SLOPE_BITS
+        lower[j] = np.int32(clip(g + direction * change, -bound, bound))
+
+
+@compiled
 def pulse_row(flat, t, row, words, directions):
-    """A trim's UPDATE: every slot of the row against words (columns,), on the open row."""
-    p, lower, steps = flat.P[t], flat.work[at.ROW_LOWER], flat.row_steps
-    bound = p[at.BOUND]
+    """A trim's UPDATE on the open row: every slot of the row against words (columns,)."""
+    p, lower = flat.P[t], flat.work[at.ROW_LOWER, : flat.P[t, at.COLUMNS]]
+    up, down = flat.row_steps[at.STEP_UP], flat.row_steps[at.STEP_DOWN]
+    if not p[at.DIRECT] and not p[at.CYCLE_SCALE]:
+        pulse_cells(lower, up, down, words, directions, p[at.SLOPE], p[at.BOUND])
+        return
     for j in range(p[at.COLUMNS]):
         count = np.int64(popcount(words[j]))
         if count == 0:
@@ -188,16 +204,41 @@ def pulse_row(flat, t, row, words, directions):
         if p[at.DIRECT]:
             pcm.pulse_cell(flat, t, line, count, np.int64(direction < 0))
             continue
-        step = np.int64(steps[at.STEP_UP if direction > 0 else at.STEP_DOWN, j])
+        step = np.int64(up[j] if direction > 0 else down[j])
         change = array.pulse_change(flat, t, line, g, count, step, direction)
-        lower[j] = np.int32(clip(g + direction * change, -bound, bound))
+        lower[j] = np.int32(clip(g + direction * change, -p[at.BOUND], p[at.BOUND]))
+
+
+@compiled
+def still_apart(journal, now, trimming, tolerance):
+    """Drop the columns (columns,) that are within tolerance; returns how many are left."""
+    pending = np.int64(0)
+    for j in range(journal.shape[0]):
+        trimming[j] &= np.int64(abs(journal[j] - now[j]) > tolerance)
+        pending += trimming[j]
+    return pending
+
+
+@compiled
+def aim(journal, now, trimming, damping, last, words, directions, gain, shift, slots, up):
+    """Words and directions (columns,) of the next pulse train; damps where the sign changed."""
+    for j in range(journal.shape[0]):
+        residual = journal[j] - now[j]
+        sign = sign_of(residual)
+        damping[j] += np.int64(sign * last[j] < 0)
+        last[j] = sign
+        count = np.uint64(abs(residual) * gain) >> np.uint64(shift + damping[j])
+        count = np.uint64(min(max(np.int64(count), 1), slots))
+        word = (np.uint64(1) << count) - np.uint64(1)
+        words[j] = np.uint32(word if trimming[j] else np.uint64(0))
+        directions[j] = up if residual > 0 else np.int32(-up)
 
 
 @compiled
 def trim(flat, t, row):
     """Pulse the capacitors of a row until the weight is the journal's again."""
     p, register, scratch = flat.P[t], flat.R[t], flat.scratch
-    columns, slots = p[at.COLUMNS], p[at.SLOTS]
+    columns = p[at.COLUMNS]
     journal = flat.columns[at.JOURNAL, p[at.COLUMN] : p[at.COLUMN] + columns]
     trimming, now = scratch[at.PROGRAMMING, :columns], scratch[at.READ, :columns]
     damping, last = scratch[at.DAMPING, :columns], scratch[at.LAST_SIGN, :columns]
@@ -209,26 +250,16 @@ def trim(flat, t, row):
     trains = 0
     while True:
         read(flat, t, row, ALL, now)
-        pending = 0
-        for j in range(columns):
-            trimming[j] &= np.int64(abs(journal[j] - now[j]) > p[at.TRIM_TOL])
-            pending += trimming[j]
+        pending = still_apart(journal, now, trimming, p[at.TRIM_TOL])
         if pending == 0:
             return
         if trains == p[at.TRIM_LIMIT]:
             register[at.NOT_TRIMMED] += pending
             return
-        for j in range(columns):
-            residual = journal[j] - now[j]
-            sign = sign_of(residual)
-            damping[j] += np.int64(sign * last[j] < 0)
-            last[j] = sign
-            count = (abs(residual) * p[at.TRIM_GAIN]) >> (p[at.TRIM_SHIFT] + damping[j])
-            count = min(max(count, 1), slots)
-            words[j] = np.uint32((np.uint64(1) << np.uint64(count)) - np.uint64(1))
-            if not trimming[j]:
-                words[j] = np.uint32(0)
-            directions[j] = up if residual > 0 else np.int32(-up)
+        aim(
+            journal, now, trimming, damping, last, words, directions,
+            p[at.TRIM_GAIN], p[at.TRIM_SHIFT], p[at.SLOTS], up,
+        )  # fmt: skip
         pulse_row(flat, t, row, words, directions)
         register[at.UPDATES] += 1
         wait_row(flat, t, row, p[at.UPDATE_NS])

@@ -1,0 +1,244 @@
+"""The command line. Exit codes: 0 success, 1 a failed check, 2 bad input, 128 + n a signal n."""
+
+from __future__ import annotations
+
+import dataclasses
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+import crosstile
+from crosstile import demo
+from crosstile import train as training
+from golden.training import datasets
+from golden.training.config import CELLS, Config
+from golden.training.loop import ENGINES, Run
+from spec.errors import InputError
+from spec.parameter import leaves
+
+WIDTH = 80
+NOT_SETTABLE = ("tile.rows", "tile.columns")
+"""Sizes follow from --hidden and the data set."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; returns the exit code. Bad input gives one line on stderr."""
+    try:
+        outcome = cli.main(arguments, prog_name="crosstile", standalone_mode=False)
+        return outcome if isinstance(outcome, int) else 0
+    except InputError as error:
+        return _fail(str(error), 2)
+    except click.ClickException as error:
+        return _fail(error.format_message(), 2)
+    except training.Interrupted as stop:
+        number, folder, example = stop.args
+        return _fail(
+            f"stopped after example {example}; go on with crosstile train --resume {folder}",
+            128 + number,
+        )
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("stopped; --resume goes on from the last checkpoint, if there is one", 130)
+
+
+def _fail(message: str, code: int) -> int:
+    click.echo(f"crosstile: {' '.join(message.split())}", err=True)
+    return code
+
+
+@click.group(invoke_without_command=True, context_settings={"max_content_width": WIDTH})
+@click.version_option(crosstile.__version__)
+@click.pass_context
+def cli(context: click.Context) -> None:
+    """Train networks on the golden model of an analog training tile."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def _print_parameters(context: click.Context, _option: click.Parameter, asked: bool) -> None:
+    if asked:
+        click.echo(parameter_table())
+        context.exit(0)
+
+
+_TRAIN_HELP = f"""\
+Train a network, one example at a time, and evaluate it after each epoch.
+
+DIR gets result.json, checkpoint.bin and, with matplotlib, accuracy.png and
+weights.png. Ctrl-C writes a checkpoint; --resume goes on from it bit for bit.
+
+\b
+Example:
+  crosstile train --dataset mnist --epochs 20 --seed 0 --out runs/first
+  crosstile train --set leak_tau_ns=5e6 --set slots=16 --out runs/leaky
+  crosstile train --resume runs/first
+\b
+Data sets: {", ".join(datasets.NAMES)}
+Cells: {", ".join(CELLS)}
+"""
+
+
+@cli.command(help=_TRAIN_HELP)
+@click.option("--dataset", metavar="NAME", help="Data set, see above.  [default: mnist]")
+@click.option("--data-dir", metavar="DIR", help="Folder with the data set's four IDX files.")
+@click.option("--cell", metavar="NAME", help="Unit cell, see above.  [default: pcm-3t1c]")
+@click.option(
+    "--polarity-inversion/--no-polarity-inversion",
+    default=None,
+    help="Swap g and g_ref at each transfer of a row.  [default: swap]",
+)
+@click.option("--epochs", type=int, metavar="N", help="Passes over the data.  [default: 20]")
+@click.option("--examples", type=int, metavar="N", help="Stop after N training examples in all.")
+@click.option("--seed", type=int, metavar="N", help="0 to 2^32-1.  [default: 0]")
+@click.option("--hidden", metavar="N,N", help="Hidden layers' widths.  [default: 250,125]")
+@click.option(
+    "--engine", metavar="NAME", help=f"{', '.join(ENGINES)}: same results.  [default: auto]"
+)
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a parameter; repeatable."
+)
+@click.option(
+    "--help-set",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_parameters,
+    help="List what --set takes, and exit.",
+)
+@click.option("--evaluate-every", type=int, metavar="N", help="Evaluate each N examples, too.")
+@click.option(
+    "--hold-out", type=int, metavar="N",
+    help="Test on the last N training examples, to choose hyperparameters.",
+)  # fmt: skip
+@click.option("--out", metavar="DIR", help="Folder for the results.  [default: runs/train-N]")
+@click.option("--resume", metavar="DIR", help="Go on from the checkpoint in DIR.")
+def train(**options: Any) -> int:
+    """Train a network."""
+    console = _console()
+    out, folder = options.pop("out"), options.pop("resume")
+    given = _given(options)
+    if folder is None:
+        found = training.train(Run(**given), Path(out) if out else None, console)
+    else:
+        if out is not None and Path(out) != Path(folder):
+            raise InputError(f"--out {out}: a resumed run stays in {folder}; leave --out out")
+        found = training.resume(Path(folder), lambda run: _changed(run, given), console)
+    click.echo(summary(found))
+    return 0
+
+
+@cli.command(name="demo")
+@click.option("--out", metavar="DIR", default="demo", show_default=True, help="Folder to fill.")
+def demonstrate(out: str) -> int:
+    """Train the paper's network on 20,000 MNIST examples, and show it on a page.
+
+    \b
+    Example:
+      crosstile demo --out build/demo
+    """
+    found = demo.demo(Path(out), _console())
+    click.echo(demo.last_words(found, Path(out)))
+    return 0
+
+
+def _console() -> Console:
+    console = Console()
+    # rich takes 80 columns where it cannot tell.
+    console.width = min(console.width, 120)
+    return console
+
+
+def _given(options: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a `Run` that were given on the command line."""
+    given = {name: value for name, value in options.items() if value is not None}
+    settings = _settings(given.pop("settings"))
+    inversion = given.pop("polarity_inversion", None)
+    if inversion is not None:
+        if any(name.split(".")[-1] == "polarity_inversion" for name in settings):
+            raise InputError("--set polarity_inversion: given as an option too; give it once")
+        settings["polarity_inversion"] = "true" if inversion else "false"
+    if settings:
+        given["settings"] = settings
+    if "hidden" in given:
+        given["hidden"] = _widths(given["hidden"])
+    return given
+
+
+def _settings(pairs: Sequence[str]) -> dict[str, str]:
+    settings: dict[str, str] = {}
+    for pair in pairs:
+        name, sign, value = (part.strip() for part in pair.partition("="))
+        if not (name and sign and value):
+            raise InputError(f"--set {pair}: give key=value; --help-set lists the keys")
+        if name in settings:
+            raise InputError(f"--set {name}: given twice; give it once")
+        settings[name] = value
+    return settings
+
+
+def _widths(text: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(width) for width in text.split(","))
+    except ValueError:
+        raise InputError(f"--hidden {text}: give whole numbers with commas, like 250,125") from None
+
+
+_CHANGEABLE = ("data_dir", "epochs", "examples", "engine", "evaluate_every")
+
+
+def _changed(run: Run, given: dict[str, Any]) -> Run:
+    """A checkpoint's run with what may change; the rest is part of its state."""
+    for name, value in given.items():
+        if name not in _CHANGEABLE and value != getattr(run, name):
+            option = "--set" if name == "settings" else f"--{name.replace('_', '-')}"
+            raise InputError(
+                f"{option}: the checkpoint is of another spec, {name} {getattr(run, name)}; "
+                f"leave {option} out, or train anew"
+            )
+    if "epochs" in given and run.examples is not None:
+        # The older limit would hide the epochs asked for.
+        given = {"examples": None} | given
+    return dataclasses.replace(run, **given)
+
+
+def summary(found: dict[str, Any]) -> str:
+    """The last words of a run, within 80 columns."""
+    layers = "-".join(map(str, found["layers"]))
+    lines = {
+        "network": f"{layers}, {found['synapses']:,} synapses, cell {found['cell']}",
+        "trained": f"{found['examples']:,} examples of {found['dataset']}, "
+        f"{found['transfers']} transfers",
+        "speed": f"{found['examples_per_second']:,.0f} examples/s, engine {found['engine']}",
+        "accuracy": f"{found['final_test_accuracy']:.2f} % of the test set",
+        "digest": found["state_digest"],
+    }
+    return "\n".join(f"{name:10}{text}" for name, text in lines.items())
+
+
+def parameter_table() -> str:
+    """Every parameter that `--set` takes, for 80 columns: name, default, unit, tag; meaning."""
+    lines = [f"{'name':22}{'default':18}{'unit':12}tag"]
+    group = ""
+    for path, (value, field) in leaves(Config()).items():
+        head, _, name = path.rpartition(".")
+        if path in NOT_SETTABLE:
+            continue
+        if head != group:
+            group = head
+            lines += ["", head]
+        facts = field.metadata
+        default = str(value).lower() if isinstance(value, bool) else str(value)
+        unit = facts["unit"] or "-"
+        lines.append(f"{name:22}{default:18}{unit:12}{facts['tag']}")
+        meaning = facts["doc"]
+        if facts["choices"]:
+            meaning += f"; one of {', '.join(facts['choices'])}"
+        elif facts["low"] is not None:
+            meaning += f"; {facts['low']} to {facts['high']}"
+        if facts["source"]:
+            meaning += f" [{facts['source']}]"
+        lines += textwrap.wrap(meaning, WIDTH - 4, initial_indent="    ", subsequent_indent="    ")
+    return "\n".join(lines)

@@ -1,0 +1,220 @@
+"""`crosstile train`: a run in a folder, with progress, checkpoints, plots and result.json."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.metadata
+import json
+import os
+import platform
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as ProgressBar
+
+from golden.training import checkpoint, plots
+from golden.training.checkpoint import write_atomically
+from golden.training.config import configure
+from golden.training.loop import Progress, Run, Trainer
+from spec.errors import InputError
+from spec.parameter import to_dict
+
+RESULT = "result.json"
+RUNS = Path("runs")
+BUILDING = "building the network; the first time, compiling takes a minute"
+PLAIN_LINE_SECONDS = 10.0
+"""Without a terminal: a line after each evaluation, and one where there was none for so long."""
+
+
+class Interrupted(Exception):
+    """The run was asked to stop and left a checkpoint; no error, as it can go on.
+
+    `args`: signal number, folder, examples done.
+    """
+
+
+def train(run: Run, folder: Path | None, console: Console) -> dict[str, Any]:
+    """Do a new run; returns the content of its result.json.
+
+    Without `folder`, runs/train-1 or the next free number. Raises InputError on bad input, before
+    any training, and Interrupted.
+    """
+    configure(run.cell, run.settings)  # the quickest check first
+    if folder is None:
+        folder = _free_folder()
+    _refuse_taken(folder)
+    dataset = run.load_dataset()
+    _make_writable(folder)
+    with console.status(BUILDING):
+        trainer = Trainer(run, dataset)
+    return _finish(trainer, folder, console)
+
+
+def resume(folder: Path, change: Callable[[Run], Run], console: Console) -> dict[str, Any]:
+    """Go on from the checkpoint of a folder; `change` may alter what its state does not rest on.
+
+    Returns the content of result.json. Raises InputError and Interrupted.
+    """
+    snapshot = checkpoint.read(folder)
+    run = change(snapshot.run)
+    _make_writable(folder)
+    with console.status(BUILDING):
+        trainer = Trainer(run, snapshot=snapshot)
+    return _finish(trainer, folder, console)
+
+
+def _free_folder() -> Path:
+    number = 1
+    while (RUNS / f"train-{number}").exists():
+        number += 1
+    return RUNS / f"train-{number}"
+
+
+def _refuse_taken(folder: Path) -> None:
+    for name in (RESULT, checkpoint.NAME):
+        # Not Path.exists, which raises where the folder may not be entered.
+        if os.path.lexists(folder / name):
+            other = folder.with_name(folder.name + "-2")
+            raise InputError(
+                f"--out {folder}: holds the {name} of a run; give another folder, like {other}, "
+                f"or go on with --resume {folder}"
+            )
+
+
+def _make_writable(folder: Path) -> None:
+    probe = folder / ".crosstile-probe"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        raise InputError(
+            f"{folder}: cannot be written ({error.strerror or error}); give another folder"
+        ) from None
+
+
+def _finish(trainer: Trainer, folder: Path, console: Console) -> dict[str, Any]:
+    """Train to the end; the checkpoint, the plots, and last of all result.json."""
+    with _stop_signals() as received, _reporter(trainer, console) as report:
+        while not trainer.done and not received:
+            progress = trainer.advance()
+            report(progress)
+            if progress.epoch_ended:
+                checkpoint.write(folder, trainer.snapshot())
+    if not trainer.done:
+        checkpoint.write(folder, trainer.snapshot())
+        raise Interrupted(received[0], folder, trainer.example)
+    for name, data in plots.draw(trainer).items():
+        write_atomically(folder / name, data)
+    found = result(trainer)
+    write_atomically(folder / RESULT, (json.dumps(found, indent=2) + "\n").encode())
+    return found
+
+
+@contextlib.contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """The list fills with the first SIGINT or SIGTERM; a second one has its usual effect."""
+    received: list[int] = []
+    before: dict[int, Any] = {}
+
+    def handle(number: int, _frame: Any) -> None:
+        received.append(number)
+        restore()
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        before[number] = signal.signal(number, handle)
+    try:
+        yield received
+    finally:
+        restore()
+
+
+@contextlib.contextmanager
+def _reporter(trainer: Trainer, console: Console) -> Iterator[Callable[[Progress], None]]:
+    first_example, first_seconds = trainer.example, trainer.training_seconds
+
+    def facts(progress: Progress) -> str:
+        seconds = progress.training_seconds - first_seconds
+        rate = (progress.example - first_example) / seconds if seconds else 0
+        accuracy = "-" if progress.accuracy is None else f"{progress.accuracy:.2f}"
+        count = f"{progress.transfers} transfer{'' if progress.transfers == 1 else 's'}"
+        return f"{accuracy} %  {rate:,.0f} ex/s  {count}"
+
+    if console.is_terminal:
+        columns = (
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(bar_width=16),
+            TextColumn("{task.percentage:3.0f} %"),
+            TextColumn("{task.fields[facts]}"),
+            TimeRemainingColumn(),
+        )
+        with ProgressBar(*columns, console=console) as bar:
+            task = bar.add_task(
+                "", total=trainer.total, completed=trainer.example, epoch=1, facts="starting"
+            )
+
+            def draw(progress: Progress) -> None:
+                bar.update(
+                    task,
+                    completed=progress.example,
+                    epoch=progress.epoch + 1,
+                    facts=facts(progress),
+                )
+
+            yield draw
+        return
+    last_line = time.monotonic()
+
+    def write(progress: Progress) -> None:
+        nonlocal last_line
+        if progress.evaluated or time.monotonic() - last_line > PLAIN_LINE_SECONDS:
+            last_line = time.monotonic()
+            done = f"{progress.example}/{progress.total}"
+            console.print(f"epoch {progress.epoch + 1}  {done}  {facts(progress)}")
+
+    yield write
+
+
+def result(trainer: Trainer) -> dict[str, Any]:
+    """The content of result.json."""
+    run, seconds = trainer.run, trainer.training_seconds
+    return {
+        "dataset": run.dataset,
+        "hold_out": run.hold_out,
+        "cell": run.cell,
+        "seed": run.seed,
+        "epochs": len(trainer.test_accuracy),
+        "examples": trainer.example,
+        "layers": trainer.layers,
+        "synapses": trainer.network.synapses,
+        "test_accuracy": trainer.test_accuracy,
+        "final_test_accuracy": trainer.test_accuracy[-1],
+        "evaluations": [{"example": n, "accuracy": a} for n, a in trainer.evaluations.items()],
+        "training_seconds": seconds,
+        "examples_per_second": trainer.example / seconds if seconds else 0.0,
+        "transfers": trainer.transfers,
+        "counters": trainer.counters(),
+        "state_digest": trainer.digest(),
+        "engine": trainer.engine.name,
+        "run": run.to_json(),
+        "config": to_dict(trainer.config),
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    packages = ("crosstile", "numpy", "numba", "llvmlite")
+    found = {"python": platform.python_version(), "machine": platform.machine()}
+    for package in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[package] = importlib.metadata.version(package)
+    return found

@@ -1,0 +1,218 @@
+"""The array macro: exact integration, the analog clock, and leak at the ticks it crosses."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from spec.boundary import Pair
+from spec.parameter import override
+from spec.tile import TimingSpec
+
+ALL = np.ones(5, np.bool_)
+NONE = np.zeros(5, np.bool_)
+
+
+def by_hand(durations: Any, weights: np.ndarray) -> list[int]:
+    """Charges in Python's own integers."""
+    rows, columns = weights.shape
+    return [
+        sum(int(durations[i]) * int(weights[i, j]) for i in range(rows)) for j in range(columns)
+    ]
+
+
+@pytest.mark.parametrize("bits", ["000000", "111111", "010010"])
+def test_charge_is_the_exact_integer_dot_product_over_both_phases(bench: Any, bits: str) -> None:
+    b = bench(reference_mismatch=0.05)
+    b.randomise(1)
+    swaps = np.array([int(bit) for bit in bits])
+    durations = np.array([255, 1, 0, 77, 130, 255])
+    weights = b.array.weights_now(swaps).astype(np.int64)
+    for swap in (0, 1):
+        b.array.integrate_columns(np.where(swaps == swap, durations, 0), swap)
+    assert b.array._column_charge.tolist() == by_hand(durations, weights)
+    columns = np.array([-127, 0, 1, 127, 64])
+    b.array.integrate_rows(columns, swaps)
+    assert b.array._row_charge.tolist() == by_hand(columns, weights.T)
+
+
+def test_the_swap_turns_the_lower_pair_alone(bench: Any) -> None:
+    b = bench(reference_mismatch=0.05)
+    b.randomise(2)
+    normal, inverted = (b.array.weights_now(np.full(6, bit)).astype(int) for bit in (0, 1))
+    lower = b.array.capacitors.lower.astype(int) + b.array.capacitors.mismatch
+    assert ((normal - inverted) == 2 * lower).all()
+    assert ((normal + inverted) == 2 * b.array.pcm.higher.astype(int)).all()
+
+
+def test_a_conversion_clears_its_own_integrators(bench: Any) -> None:
+    b = bench()
+    b.randomise(3)
+    durations = np.full(6, 100)
+    b.array.integrate_columns(durations, 0)
+    b.array.integrate_rows(np.full(5, 50), np.zeros(6, int))
+    b.array.convert_forward(ALL)
+    assert not b.array._column_charge.any()
+    assert b.array._row_charge.any()
+    b.array.convert_backward()
+    assert not b.array._row_charge.any()
+    b.array.integrate_read(0, Pair.ALL, 0)
+    codes = b.array.convert_read(ALL, 3)
+    assert codes.shape == (3, 5)
+    assert (codes == codes[0]).all(), "the charge stays until the last of the repeats"
+    assert not b.array._column_charge.any()
+
+
+PRIMES = {
+    "forward_phase_ns": 101, "backward_phase_ns": 103, "update_phase_ns": 107,
+    "read_phase_ns": 109, "conversion_ns": 113, "precharge_ns": 127, "reset_ns": 131,
+}  # fmt: skip
+EVENTS: list[tuple[str, tuple[Any, ...], int]] = [
+    ("integrate_columns", (np.arange(6), 0), 101),
+    ("integrate_rows", (np.arange(5), np.zeros(6, int)), 103),
+    ("integrate_read", (1, Pair.ALL, 0), 109),
+    ("convert_forward", (ALL,), 113),
+    ("convert_forward", (NONE,), 113),
+    ("convert_backward", (), 113),
+    ("convert_read", (ALL, 1), 113),
+    ("convert_read", (ALL, 4), 4 * 113),
+    ("update", (np.ones(6, np.uint32), np.ones(5, np.uint32), ALL), 107),
+    ("update", (np.zeros(6, np.uint32), np.zeros(5, np.uint32), ALL), 107),
+    ("precharge", (2,), 127),
+    ("reset", (2, ALL), 131),
+    ("wait", (997,), 997),
+    ("wait", (0,), 0),
+]
+
+
+@pytest.mark.parametrize(("name", "arguments", "lasts_ns"), EVENTS)
+def test_an_event_lasts_its_nominal_duration(
+    bench: Any, name: str, arguments: tuple[Any, ...], lasts_ns: int
+) -> None:
+    b = bench(**PRIMES)
+    getattr(b.array, name)(*arguments)
+    assert b.array.clock_ns == lasts_ns
+
+
+def test_a_set_strobe_lasts_as_its_longest_ramp(bench: Any) -> None:
+    b, ramp = bench(), TimingSpec().set_ramp_ns
+    clock_ns = 0
+    for steps in ([0, 3, 250, 9, 1], [0, 0, 0, 0, 0], [255] * 5):
+        b.array.set(0, ALL, NONE, np.array(steps))
+        clock_ns += ramp[max(steps)]
+        assert b.array.clock_ns == clock_ns
+
+
+def test_commands_add_up_to_the_sum_of_their_events(bench: Any) -> None:
+    b = bench(**PRIMES)
+    durations = {name: lasts for name, _, lasts in EVENTS if name not in ("convert_read", "wait")}
+    b.control.forward(np.full(5, 200))
+    b.control.backward(np.full(5, 100))
+    b.control.update()
+    b.control.transfer(0, 2)
+    total, ramp = 0, b.spec.timing.set_ramp_ns
+    for name, arguments in b.macro.events:
+        if name == "set":
+            total += ramp[int(arguments[3].max())]
+        elif name == "convert_read":
+            total += 113 * arguments[1]
+        else:
+            total += durations[name]
+    assert b.array.clock_ns == total
+
+
+def test_capacitors_relax_at_each_tick_crossed_after_the_event(bench: Any) -> None:
+    b, twin = (bench(leak_tau_ns=1e5, leak_tick_ns=1000, update_phase_ns=40) for _ in range(2))
+    for x in (b, twin):
+        x.randomise(4)
+    words = np.full(6, 0xFFFF, np.uint32), np.full(5, 0xFF, np.uint32)
+    b.array.wait(1000 - b.array.clock_ns % 1000 - 10)
+    twin.array.wait(1000 - twin.array.clock_ns % 1000 - 10)
+    assert (b.array.capacitors.lower == twin.array.capacitors.lower).all()
+    b.array.update(*words, ALL)
+    # By hand: the pulses first, then the one tick that the event crossed.
+    eight = np.full((6, 5), 8, np.uint8)
+    twin.array.capacitors.pulse(np.arange(6), np.arange(5), eight, ALL, 0)
+    twin.array.capacitors.leak()
+    assert (b.array.capacitors.lower == twin.array.capacitors.lower).all()
+    before = b.array.capacitors.lower.copy()
+    b.array.wait(969)
+    assert (b.array.capacitors.lower == before).all(), "nothing decays between ticks"
+    b.array.wait(1)
+    assert (b.array.capacitors.lower != before).any()
+
+
+def test_one_long_wait_is_many_short_ones(bench: Any) -> None:
+    b, twin = bench(leak_tau_ns=1e6), bench(leak_tau_ns=1e6)
+    for x in (b, twin):
+        x.randomise(5)
+    b.array.wait(1_000_000)
+    for _ in range(1000):
+        twin.array.wait(1000)
+    assert b.array.clock_ns == twin.array.clock_ns
+    assert (b.array.capacitors.lower == twin.array.capacitors.lower).all()
+    assert (b.array.weights == twin.array.weights).all()
+
+
+def test_weights_held_are_those_of_the_devices_after_any_event(bench: Any) -> None:
+    b = bench("pcm-3t1c", leak_tau_ns=1e6, leak_tick_ns=500, cycle_to_cycle=0.3, drift="false")
+    b.randomise(6)
+    rng = np.random.default_rng(0)
+    for _ in range(30):
+        b.control.forward(rng.integers(0, 256, 5))
+        b.control.backward(rng.integers(-127, 128, 5))
+        b.control.update()
+        b.control.transfer(*([int(rng.integers(0, 6))] * 2))
+        signs = np.array([(1 - s) // 2 for s in b.array.signs])
+        assert (b.array.weights == b.array.weights_now(signs)).all()
+
+
+def test_evaluating_the_weights_of_this_moment_leaves_the_state_alone(bench: Any) -> None:
+    b = bench("pcm-3t1c", leak_tau_ns=0)
+    b.randomise(7)
+    b.array.wait(10**10)
+    higher, weights = b.array.pcm.higher.copy(), b.array.weights.copy()
+    now = b.weights()
+    assert (now != weights).any(), "ten seconds of drift must show"
+    assert (b.array.pcm.higher == higher).all()
+    assert (b.array.weights == weights).all()
+    assert (b.array.pcm.drift_ns < b.array.clock_ns).all()
+
+
+def test_a_read_writes_back_the_drift_of_its_row(bench: Any) -> None:
+    b = bench("pcm-3t1c", leak_tau_ns=0)
+    b.randomise(8)
+    b.array.wait(10**10)
+    now = b.array.pcm.drifted(b.array.clock_ns)
+    b.array.integrate_read(2, Pair.ALL, 0)
+    changed = np.flatnonzero((b.array.pcm.higher == now).all(axis=1))
+    assert changed.tolist() == [2]
+
+
+def test_worn_rows_are_those_with_a_device_above_the_level(bench: Any) -> None:
+    b = bench("pcm-only", refresh_level=0.4)
+    level = b.array.worn_level
+    assert level == int(0.4 * (1 << 20))
+    b.array.pcm.g_plus[1, 2] = level + 1
+    b.array.pcm.g_minus[4, 0] = level + 1
+    b.array.pcm.g_plus[3, 3] = level
+    assert b.array.worn_rows().tolist() == [1, 4]
+
+
+def test_pcm_only_raises_with_plus_and_lowers_with_minus(bench: Any) -> None:
+    b = bench("pcm-only", programming_noise=0)
+    before = b.array.pcm.g_plus.copy(), b.array.pcm.g_minus.copy()
+    words = np.full(6, 3, np.uint32), np.array([1, 2, 3, 0, 4], np.uint32)
+    b.array.update(*words, np.array([True, False, True, True, True]))
+    plus, minus = b.array.pcm.g_plus > before[0], b.array.pcm.g_minus > before[1]
+    assert plus.tolist() == [[True, False, True, False, False]] * 6
+    assert minus.tolist() == [[False, True, False, False, False]] * 6
+    assert b.array.pcm.pulses_plus.tolist() == [[1, 0, 2, 0, 0]] * 6
+    assert not b.array.capacitors.lower.any()
+
+
+def test_timing_of_the_specification_is_what_the_events_take() -> None:
+    spec = override(TimingSpec(), {name: str(value) for name, value in PRIMES.items()})
+    assert {name: getattr(spec, name) for name in PRIMES} == PRIMES
