@@ -14,7 +14,7 @@ from rich.console import Console
 import crosstile
 from crosstile import demo
 from crosstile import train as training
-from golden.training import datasets
+from golden.training import datasets, plots
 from golden.training.config import CELLS, Config
 from golden.training.loop import ENGINES, Run
 from spec.errors import InputError
@@ -127,6 +127,8 @@ def train(**options: Any) -> int:
             raise InputError(f"--out {out}: a resumed run stays in {folder}; leave --out out")
         found = training.resume(Path(folder), lambda run: _changed(run, given), console)
     click.echo(summary(found))
+    if not plots.available():
+        click.echo("no plots: matplotlib is not installed; pip install crosstile[plots]")
     return 0
 
 
@@ -186,18 +188,8 @@ def _widths(text: str) -> tuple[int, ...]:
         raise InputError(f"--hidden {text}: give whole numbers with commas, like 250,125") from None
 
 
-_CHANGEABLE = ("data_dir", "epochs", "examples", "engine", "evaluate_every")
-
-
 def _changed(run: Run, given: dict[str, Any]) -> Run:
-    """A checkpoint's run with what may change; the rest is part of its state."""
-    for name, value in given.items():
-        if name not in _CHANGEABLE and value != getattr(run, name):
-            option = "--set" if name == "settings" else f"--{name.replace('_', '-')}"
-            raise InputError(
-                f"{option}: the checkpoint is of another spec, {name} {getattr(run, name)}; "
-                f"leave {option} out, or train anew"
-            )
+    """A checkpoint's run with the options given; the trainer refuses what does not fit it."""
     if "epochs" in given and run.examples is not None:
         # The older limit would hide the epochs asked for.
         given = {"examples": None} | given

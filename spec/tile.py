@@ -75,7 +75,7 @@ class ConverterSpec:
         2, "log2 of READ full scale in weight units", tag="assumed", low=0, high=4
     )
     read_average_log2: int = parameter(
-        1, "a: 2^a conversions are averaged in a READ", tag="assumed", low=0, high=6
+        3, "a: 2^a conversions are averaged in a READ", tag="assumed", low=0, high=6
     )
     calibration_log2: int = parameter(
         6,
@@ -148,11 +148,11 @@ class TransferSpec:
         high=1 << 14,
     )
     trim_tol: int = parameter(
-        1, "a trimmed weight is done within this", unit="READ code", tag="assumed", low=0, high=255
+        0, "a trimmed weight is done within this", unit="READ code", tag="assumed", low=0, high=255
     )
     trim_limit: int = parameter(
         # At most 48, so that trim_shift plus one a sign change stays a shift of under 64 bits.
-        6, "pulse trains of a trim; 0: no trim", tag="assumed", low=0, high=48
+        8, "pulse trains of a trim; 0: no trim", tag="assumed", low=0, high=48
     )  # fmt: skip
     trim_gain: int = parameter(
         0,

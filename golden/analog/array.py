@@ -132,29 +132,27 @@ class Array:
     ) -> None:
         """UPDATE phase: words (rows,) and (columns,) of `slots` pulses; `charge` (columns,)."""
         rows, columns = np.flatnonzero(row_words), np.flatnonzero(column_words)
-        if rows.size and columns.size:
-            counts = np.bitwise_count(row_words[rows, None] & column_words[columns])
+        counts = np.bitwise_count(row_words[rows, None] & column_words[columns])
+        i, j = counts.nonzero()
+        if i.size:
+            counts, rows, columns = counts[i, j], rows[i], columns[j]
+            cells = rows * self.spec.columns + columns
             if self.devices.pcm.direct_update:
-                self._pulse_pairs(rows, columns, counts, charge[columns])
+                self._pulse_pairs(cells, counts, charge[columns])
             else:
-                self.capacitors.pulse(rows, columns, counts, charge[columns], self.updates)
-                cells = np.ix_(rows, columns)
-                lower = self.capacitors.lower[cells] + self.capacitors.mismatch[cells]
-                self.weights[cells] = self.pcm.higher[cells] + self.signs[rows, None] * lower
+                moves = self.capacitors.pulse(cells, counts, charge[columns], self.updates)
+                self.weights.reshape(-1)[cells] += self.signs[rows] * moves
         self.updates += 1
         self.wait(self.spec.timing.update_phase_ns)
 
-    def _pulse_pairs(
-        self, rows: IntArray, columns: IntArray, counts: NDArray[np.uint8], charge: Mask
-    ) -> None:
+    def _pulse_pairs(self, cells: IntArray, counts: NDArray[np.uint8], charge: Mask) -> None:
         """The pcm-only cell: a coincidence is a SET pulse on G+ (up) or G- (down)."""
         first = self.updates * 32
         for device in (0, 1):
-            i, j = np.nonzero(counts * (charge == (device == 0)))
-            cells = (rows[i], columns[j])
-            self.pcm.pulse_cells(device, *cells, counts[i, j].astype(np.int64), first)
-            lower = self.capacitors.lower[cells] + self.capacitors.mismatch[cells]
-            self.weights[cells] = self.pcm.higher[cells] + self.signs[rows[i]] * lower
+            chosen = charge == (device == 0)
+            self.pcm.pulse_cells(device, cells[chosen], counts[chosen].astype(np.int64), first)
+        for row in np.unique(cells // self.spec.columns):
+            self.weights[row] = self._cells(int(row))
 
     def precharge(self, row: int) -> None:
         """Bring a row's capacitors and their reference to V0."""

@@ -46,13 +46,13 @@ class Capacitors:
         one = 1 << SPREAD_BITS
         step = nearest(as_fraction(capacitor.step) * GRID)
         size = one + variation(Mechanism.STEP, capacitor.step_spread, one)
-        beta = variation(Mechanism.MISMATCH, capacitor.up_down_mismatch, one)
+        half = variation(Mechanism.MISMATCH, capacitor.up_down_mismatch / 2, one)
 
         def steps(factor: IntArray) -> NDArray[np.int16]:
             value = (((step * size) >> SPREAD_BITS) * factor) >> SPREAD_BITS
             return np.clip(value, 0, MAX_STEP).astype(np.int16)
 
-        self.step_up, self.step_down = steps(one + beta), steps(one - beta)
+        self.step_up, self.step_down = steps(one + half), steps(one - half)
         sigma = capacitor.reference_mismatch
         self.mismatch = variation(Mechanism.REFERENCE, sigma, GRID).astype(np.int32)
         self.lower = np.zeros(shape, np.int32)
@@ -61,43 +61,41 @@ class Capacitors:
             as_fraction(capacitor.slope) / as_fraction(capacitor.bound) * (1 << SLOPE_BITS)
         )
         self.cycle_scale = bell_scale(as_fraction(capacitor.cycle_to_cycle) * (1 << SPREAD_BITS))
-        self._address = (seed, tile, spec.columns)
+        self._address = (seed, tile)
         self.leak_loss, self.leak_target = _leak(spec, devices)
 
     def pulse(
         self,
-        rows: IntArray,
-        columns: IntArray,
+        cells: IntArray,
         counts: NDArray[np.integer],
         charge: NDArray[np.bool_],
         ordinal: int,
-    ) -> None:
-        """Apply `counts` (n, m) coincidences to cells (rows (n,), columns (m,)).
+    ) -> NDArray[np.int32]:
+        """Apply `counts` (n,) coincidences to cells (n,), numbered row by row; returns the moves.
 
-        charge (m,): up or down. All steps of one UPDATE see the g that it found. A step shrinks
+        charge (n,): up or down. All steps of one UPDATE see the g that it found. A step shrinks
         towards the bound it moves to, and grows away from it, by the slope.
         """
-        cells = np.ix_(rows, columns)
-        g = self.lower[cells]
-        step = np.where(charge, self.step_up[cells], self.step_down[cells]).astype(np.int32)
+        lower = self.lower.reshape(-1)
+        g = lower[cells]
+        up, down = self.step_up.reshape(-1), self.step_down.reshape(-1)
+        step = np.where(charge, up[cells], down[cells]).astype(np.int32)
         slope = np.where(charge, np.int32(self.slope), np.int32(-self.slope))
         factor = (1 << SLOPE_BITS) - ((slope * (g >> SLOPE_BITS)) >> SLOPE_BITS)
-        steps = counts.astype(np.int32) * step
-        change = (steps * factor) >> SLOPE_BITS
+        change = (counts.astype(np.int32) * step * factor) >> SLOPE_BITS
         if self.cycle_scale:
-            change = change + self._cycle(rows, columns, counts, step, ordinal)
+            change = change + self._cycle(cells, counts, step, ordinal)
         moved = np.where(charge, g + change, g - change)
         moved = np.minimum(np.maximum(moved, -self.bound), self.bound)
-        self.lower[cells] = np.where(counts > 0, moved, g)
+        lower[cells] = moved
+        return moved - g
 
     def _cycle(
-        self, rows: IntArray, columns: IntArray, counts: NDArray, step: NDArray, ordinal: int
+        self, cells: IntArray, counts: NDArray[np.integer], step: NDArray, ordinal: int
     ) -> NDArray[np.int32]:
-        seed, tile, width = self._address
-        cells = rows[:, None] * width + columns[None, :]
+        seed, tile = self._address
         draws = bell(philox(seed, Mechanism.CYCLE, tile, cells, ordinal))
-        relative = scaled(draws, self.cycle_scale)
-        noise = ((step * ROOTS[counts]) >> 8) * relative
+        noise = ((step * ROOTS[counts]) >> 8) * scaled(draws, self.cycle_scale)
         return (noise >> SPREAD_BITS).astype(np.int32)
 
     def precharge(self, row: int) -> None:

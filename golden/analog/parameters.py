@@ -94,9 +94,12 @@ class CapacitorParameters:
         0.10, "relative device-to-device spread of the step", tag="assumed", low=0, high=0.5
     )
     up_down_mismatch: float = parameter(
-        0.06, "spread of beta in step_up, step_down = step (1 +- beta)", tag="assumed", low=0,
-        high=0.5,
-    )  # fmt: skip
+        0.06,
+        "spread of (step_up - step_down) / step; aihwkit's up_down_dtod is half of it",
+        tag="assumed",
+        low=0,
+        high=1,
+    )
     slope: float = parameter(
         0.05, "relative loss of step from the centre to a bound", tag="found",
         source="aihwkit CapacitorPreset, after Li et al. VLSI 2018", low=0, high=1,

@@ -289,22 +289,19 @@ class PcmPairs:
             value = np.where(pulse < steps, set_pulse(self.tables, value, index, bits), value)
         return value
 
-    def pulse_cells(
-        self, device: int, rows: IntArray, columns: IntArray, counts: IntArray, first: int
-    ) -> None:
-        """SET pulses of an UPDATE straight on the pair: `counts` (n,) on cells (rows, columns)."""
-        g, _nu, pulses, stuck = self._devices()[device]
-        cells = rows * self._columns + columns
-        value = g[rows, columns].astype(np.int64)
-        done = pulses[rows, columns].astype(np.int64)
+    def pulse_cells(self, device: int, cells: IntArray, counts: IntArray, first: int) -> None:
+        """SET pulses of an UPDATE straight on the pair: `counts` (n,) on cells (n,) by number."""
+        g, _nu, pulses, stuck = (each.reshape(-1) for each in self._devices()[device])
+        value, done = g[cells].astype(np.int64), pulses[cells].astype(np.int64)
         for pulse in range(int(counts.max(initial=0))):
             bits = philox(self._seed, Mechanism.CYCLE, self._tile, cells, first + pulse)
             index = np.minimum(done + pulse, PULSE_LIMIT)
             value = np.where(pulse < counts, set_pulse(self.tables, value, index, bits), value)
-        g[rows, columns] = self._forced(value, stuck[rows, columns])
-        pulses[rows, columns] = np.minimum(done + counts, PULSE_LIMIT)
-        difference = self.g_plus[rows, columns].astype(np.int64) - self.g_minus[rows, columns]
-        self.higher[rows, columns] = round_half_even(difference * self.tables.gain, F_BITS)
+        g[cells] = self._forced(value, stuck[cells])
+        pulses[cells] = np.minimum(done + counts, PULSE_LIMIT)
+        g_plus, g_minus = self.g_plus.reshape(-1)[cells], self.g_minus.reshape(-1)[cells]
+        difference = (g_plus.astype(np.int64) - g_minus) * self.tables.gain
+        self.higher.reshape(-1)[cells] = round_half_even(difference, F_BITS)
 
     def _devices(self) -> tuple[tuple[NDArray, NDArray, NDArray, NDArray], ...]:
         return (

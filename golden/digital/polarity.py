@@ -20,13 +20,12 @@ class PolarityBank:
         self.bits[row] = polarity
 
     def phases(self, lines: NDArray[np.integer]) -> list[tuple[Polarity, NDArray[np.integer]]]:
-        """Per live polarity, `lines` (rows,) with only the rows of that polarity driven.
+        """Per polarity that a row has, `lines` (rows,) with only the rows of it driven.
 
-        A phase without a driven row is skipped.
+        A polarity without rows is skipped; it is the rows' bits that say so, not their codes,
+        because a pulse word is not known before its last slot.
         """
-        found = []
-        for polarity in Polarity:
-            driven = np.where(self.bits == polarity, lines, 0)
-            if driven.any():
-                found.append((polarity, driven.astype(lines.dtype)))
-        return found
+        inverted = int(np.count_nonzero(self.bits))
+        if inverted in (0, len(self.bits)):
+            return [(Polarity(int(inverted > 0)), lines)]
+        return [(p, np.where(self.bits == p, lines, 0).astype(lines.dtype)) for p in Polarity]

@@ -18,6 +18,7 @@ from golden.digital.converter import read_code, saturate
 from golden.digital.polarity import PolarityBank
 from golden.digital.update_stream import thermometer
 from spec.boundary import ArrayMacro, Pair
+from spec.formats import round_half_even
 from spec.tile import TileSpec
 
 IntArray = NDArray[np.int64]
@@ -165,7 +166,7 @@ class TransferSequencer:
         codes = self._read(self.next_row, Pair.ALL)
         compensation = self.spec.transfer.leak_compensation
         if compensation:
-            codes = codes + ((self._lower_before * compensation) >> 8)
+            codes = codes + round_half_even(self._lower_before * compensation, 8)
             codes = saturate(codes, self.spec.weight_code)
         self._codes = codes
         return State.JOURNAL

@@ -51,7 +51,7 @@ class TrainingParameters:
         0.01, "rate of the first epoch", tag="assumed", low=1e-9, high=1e3
     )
     learning_rate_decay: float = parameter(
-        0.9, "factor on the rate after each epoch", tag="assumed", low=0.01, high=1
+        0.95, "factor on the rate after each epoch", tag="assumed", low=0.01, high=1
     )
     weight_scale: float = parameter(
         1.0, "spread of initial weights times the root of the inputs", tag="assumed", low=0, high=4

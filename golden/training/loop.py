@@ -366,7 +366,9 @@ class Trainer:
         )
 
     def _restore(self, snapshot: Snapshot) -> None:
-        _check_same_spec(snapshot.config, to_dict(self.config))
+        _check_same_spec(
+            _facts(snapshot.run, snapshot.config), _facts(self.run, to_dict(self.config))
+        )
         engine = _engine_name(self.run)
         if self.run.cell == "float" and snapshot.engine != engine:
             raise InputError(
@@ -441,14 +443,19 @@ def _listed(values: tuple[int, ...]) -> str:
     return ",".join(map(str, values))
 
 
+def _facts(run: Run, config: dict[str, Any]) -> dict[str, Any]:
+    """What fixes a state besides the data, by name."""
+    first = {"cell": run.cell, "hidden": _listed(run.hidden), "seed": run.seed}
+    return first | _flat(config)
+
+
 def _check_same_spec(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
-    """Name the first parameter that differs. Raises InputError."""
-    left, right = _flat(theirs), _flat(ours)
-    for name in sorted(left.keys() | right.keys()):
-        if left.get(name) != right.get(name):
+    """Name the first fact that differs. Raises InputError."""
+    for name in (ours | theirs).keys():
+        if theirs.get(name) != ours.get(name):
             raise InputError(
-                f"the checkpoint is of another spec: {name} is {left.get(name)} there and "
-                f"{right.get(name)} here; train anew"
+                f"the checkpoint is of another spec, {name} {theirs.get(name)} there and "
+                f"{ours.get(name)} here; give the same options, or train anew"
             )
 
 

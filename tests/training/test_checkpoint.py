@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,8 @@ STAGGERED = {"transfer_interval": "40", "transfer_mode": "staggered"}
 
 
 def run_of(small_data: Path, **changes: Any) -> Run:
-    fields = {"hidden": (6,), "examples": 200, "engine": "numpy", "data_dir": str(small_data)}
-    return Run(**(fields | {"settings": BURST} | changes))
+    usual = Run(hidden=(4,), examples=100, engine="numpy", data_dir=str(small_data))
+    return dataclasses.replace(usual, **({"settings": BURST} | changes))
 
 
 def train_to_end(trainer: Trainer) -> Trainer:
@@ -41,21 +42,33 @@ def written(folder: Path, run: Run, example: int) -> Path:
     return folder / checkpoint.NAME
 
 
-@pytest.mark.parametrize("example", [1, 39, 40, 150, 199])
+@pytest.mark.parametrize("example", [1, 39, 40, 99])
 @pytest.mark.parametrize("settings", [BURST, STAGGERED], ids=["burst", "staggered"])
 def test_a_resumed_run_ends_as_one_never_stopped(tmp_path, small_data, settings, example):
     run = run_of(small_data, settings=settings)
     written(tmp_path, run, example)
     resumed = Trainer(run, snapshot=checkpoint.read(tmp_path))
     assert resumed.example == example
-    assert train_to_end(resumed).digest() == train_to_end(Trainer(run)).digest()
+    assert train_to_end(resumed).digest() == digest_of(small_data, tuple(settings.items()))
+
+
+@cache
+def digest_of(small_data: Path, settings: tuple[tuple[str, str], ...]) -> str:
+    return train_to_end(Trainer(run_of(small_data, settings=dict(settings)))).digest()
+
+
+def test_an_epoch_may_end_between(tmp_path, small_data):
+    run = run_of(small_data, examples=160)
+    written(tmp_path, run, 150)
+    resumed = train_to_end(Trainer(run, snapshot=checkpoint.read(tmp_path)))
+    assert resumed.digest() == train_to_end(Trainer(run)).digest()
 
 
 @pytest.mark.parametrize("cell", ["pcm-only", "3t1c-only", "ideal", "float"])
 def test_every_cell_resumes(tmp_path, small_data, cell):
     settings = {} if cell == "3t1c-only" else {"transfer_interval": "20"}
-    run = run_of(small_data, cell=cell, settings=settings, examples=120)
-    written(tmp_path, run, 70)
+    run = run_of(small_data, cell=cell, settings=settings, examples=60)
+    written(tmp_path, run, 30)
     resumed = train_to_end(Trainer(run, snapshot=checkpoint.read(tmp_path)))
     whole = train_to_end(Trainer(run))
     assert resumed.digest() == whole.digest()
@@ -66,21 +79,21 @@ def test_every_cell_resumes(tmp_path, small_data, cell):
 def test_one_engine_goes_on_where_the_other_stopped(tmp_path, small_data, engines):
     run = run_of(small_data, settings=STAGGERED)
     first, second = (dataclasses.replace(run, engine=engine) for engine in engines)
-    written(tmp_path, first, 90)
+    written(tmp_path, first, 70)
     resumed = train_to_end(Trainer(second, snapshot=checkpoint.read(tmp_path)))
-    assert resumed.digest() == train_to_end(Trainer(run)).digest()
+    assert resumed.digest() == digest_of(small_data, tuple(STAGGERED.items()))
 
 
 def test_a_checkpoint_holds_the_history(tmp_path, small_data):
     run = run_of(small_data, evaluate_every=30)
-    trainer = stopped_at(run, 100)
+    trainer = stopped_at(run, 80)
     checkpoint.write(tmp_path, trainer.snapshot())
     snapshot = checkpoint.read(tmp_path)
     assert snapshot.run == trainer.run
     assert snapshot.evaluations == trainer.evaluations
     assert snapshot.state_digest == trainer.digest()
     whole = train_to_end(Trainer(run)).evaluations
-    assert {n: a for n, a in snapshot.evaluations.items() if n != 100}.items() <= whole.items()
+    assert {n: a for n, a in snapshot.evaluations.items() if n != 80}.items() <= whole.items()
 
 
 def test_taking_a_snapshot_changes_nothing(small_data):
@@ -133,33 +146,33 @@ def test_another_version_is_named(tmp_path, small_data):
 def test_no_pickle_is_ever_loaded(tmp_path, small_data):
     snapshot = stopped_at(run_of(small_data), 5).snapshot()
     harmful = {"0.lower": np.array([print], object)}
-    with pytest.raises((TypeError, ValueError, InputError)):
-        checkpoint.write(tmp_path, dataclasses.replace(snapshot, arrays=harmful))
+    checkpoint.write(tmp_path, dataclasses.replace(snapshot, arrays=harmful))
+    with pytest.raises(InputError, match="not a checkpoint of this program"):
         checkpoint.read(tmp_path)
 
 
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"settings": {"transfer_interval": "41"}}, "transfer_interval is 40 there and 41 here"),
+        ({"settings": {"transfer_interval": "41"}}, "transfer_interval 40 there and 41 here"),
         ({"cell": "ideal"}, "another spec"),
-        ({"hidden": (7,)}, "other arrays"),
-        ({"hidden": (6, 6)}, "other arrays"),
-        ({"seed": 1}, "does not have its digest"),
+        ({"hidden": (5,)}, "hidden 4 there and 5 here"),
+        ({"hidden": (4, 4)}, "hidden 4 there"),
+        ({"seed": 1}, "seed 0 there and 1 here"),
         ({"hold_out": 10}, "not the data"),
-        ({"examples": 99}, "raise --examples"),
+        ({"examples": 49}, "raise --examples"),
     ],
 )
 def test_another_run_does_not_take_it(tmp_path, small_data, change, message):
     run = run_of(small_data)
-    written(tmp_path, run, 100)
+    written(tmp_path, run, 50)
     with pytest.raises(InputError, match=message):
         Trainer(dataclasses.replace(run, **change), snapshot=checkpoint.read(tmp_path))
 
 
 def test_float_does_not_change_engines(tmp_path, small_data):
     run = run_of(small_data, cell="float", settings={})
-    written(tmp_path, run, 100)
+    written(tmp_path, run, 50)
     with pytest.raises(InputError, match="give --engine numpy"):
         Trainer(dataclasses.replace(run, engine="auto"), snapshot=checkpoint.read(tmp_path))
 
@@ -168,7 +181,7 @@ def test_float_does_not_change_engines(tmp_path, small_data):
 def test_a_full_disk_leaves_the_checkpoint_before(tmp_path, small_data, monkeypatch, step):
     run = run_of(small_data)
     path = written(tmp_path, run, 5)
-    before, later = path.read_bytes(), stopped_at(run, 50).snapshot()
+    before, later = path.read_bytes(), stopped_at(run, 20).snapshot()
 
     def full(*_: Any) -> None:
         raise OSError(28, "No space left on device")
@@ -185,5 +198,5 @@ def test_a_torn_write_beside_it_does_no_harm(tmp_path, small_data):
     path = written(tmp_path, run, 5)
     path.with_name(f".{path.name}.tmp").write_bytes(b"the start of a checkpoint")
     assert checkpoint.read(tmp_path).example == 5
-    written(tmp_path, run, 60)
-    assert checkpoint.read(tmp_path).example == 60
+    written(tmp_path, run, 20)
+    assert checkpoint.read(tmp_path).example == 20

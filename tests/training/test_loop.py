@@ -30,8 +30,8 @@ SCHEDULES = {
 
 
 def run_of(small_data: Path, **changes: Any) -> Run:
-    fields = {"hidden": (6,), "epochs": 3, "engine": "numpy", "data_dir": str(small_data)}
-    return Run(**(fields | {"settings": SCHEDULES["burst"]} | changes))
+    usual = Run(hidden=(4,), epochs=2, engine="numpy", data_dir=str(small_data))
+    return dataclasses.replace(usual, **({"settings": SCHEDULES["burst"]} | changes))
 
 
 def finished(run: Run) -> Trainer:
@@ -86,7 +86,7 @@ def recorded(run: Run) -> tuple[Trainer, Recorder]:
 def test_a_burst_moves_all_rows_after_each_interval_and_aligns_the_clocks(small_data):
     trainer, recorder = recorded(run_of(small_data, examples=100))
     calls = [call for call in recorder.calls if call[0] in ("transfer", "align_clocks")]
-    whole = [("transfer", (0, 0, 36)), ("transfer", (1, 0, 6)), ("align_clocks", ())]
+    whole = [("transfer", (0, 0, 9)), ("transfer", (1, 0, 4)), ("align_clocks", ())]
     assert [(name, n, a) for n in (40, 80) for name, a in whole] == calls
     assert trainer.transfers == 2
 
@@ -94,7 +94,7 @@ def test_a_burst_moves_all_rows_after_each_interval_and_aligns_the_clocks(small_
 def test_staggered_moves_each_row_once_an_interval(small_data):
     run = run_of(small_data, examples=130, settings=SCHEDULES["staggered"])
     trainer, recorder = recorded(run)
-    for tile, rows in ((0, 37), (1, 7)):
+    for tile, rows in ((0, 10), (1, 5)):
         for first in (0, 40, 80):
             moved = [
                 row
@@ -117,7 +117,7 @@ def test_rows_due_are_moved_after_exactly_their_example(small_data):
         if name == "transfer" and a[0] == 1
         for row in range(a[1], a[2] + 1)
     }
-    expected = {m * 7 // 40: m for m in range(40) if (m + 1) * 7 // 40 > m * 7 // 40}
+    expected = {m * 5 // 40: m for m in range(40) if (m + 1) * 5 // 40 > m * 5 // 40}
     assert found == {row: m + 1 for row, m in expected.items()}
 
 
@@ -131,7 +131,7 @@ def test_pcm_only_refreshes_each_tile_instead(small_data):
 def test_3t1c_only_never_transfers(small_data):
     trainer = finished(run_of(small_data, cell="3t1c-only", settings={}, examples=60))
     assert trainer.transfers == 0
-    assert trainer.counters()["rows"] == 37 + 7  # the LOAD of the initial weights
+    assert trainer.counters()["rows"] == 10 + 5  # the LOAD of the initial weights
 
 
 def test_each_epoch_has_its_rate(small_data):
@@ -140,9 +140,9 @@ def test_each_epoch_has_its_rate(small_data):
     while not trainer.done:
         epoch = trainer.advance().epoch
         scales.setdefault(epoch, []).append(trainer.network.tiles[0].registers()["row_scale"])
-    assert [len(set(found)) for found in scales.values()] == [1, 1, 1]
+    assert [len(set(found)) for found in scales.values()] == [1, 1]
     # A threshold scale goes with one over the root of the rate.
-    assert scales[0][0] < scales[1][0] < scales[2][0]
+    assert scales[0][0] < scales[1][0]
 
 
 # -- exactness -------------------------------------------------------------------------------
@@ -152,7 +152,7 @@ def test_each_epoch_has_its_rate(small_data):
 def test_evaluation_changes_nothing(small_data, schedule):
     run = run_of(small_data, settings=SCHEDULES[schedule])
     often = finished(dataclasses.replace(run, evaluate_every=7))
-    assert len(often.evaluations) > 60
+    assert len(often.evaluations) > 40
     assert often.digest() == finished(run).digest()
 
 
@@ -187,9 +187,12 @@ def test_accuracy_is_listed_by_epoch_and_for_a_last_part(small_data):
     assert trainer.test_accuracy == [trainer.evaluations[150], trainer.evaluations[200]]
 
 
-def test_the_small_set_is_learnt(small_data):
+@pytest.mark.parametrize("seed", [0, 1])
+def test_the_small_set_is_learnt(small_data, seed):
+    settings = {"transfer_interval": "400", "learning_rate": "0.03", "learning_rate_decay": "1"}
+    run = run_of(small_data, hidden=(8,), epochs=4, settings=settings, seed=seed)
     # 40 test examples, three classes: chance is 33 %, and 80 % is six standard errors above.
-    assert finished(run_of(small_data, settings={"learning_rate": "0.03"})).test_accuracy[-1] > 80
+    assert finished(run).test_accuracy[-1] > 80
 
 
 @pytest.mark.parametrize("name", LATER_DATASETS)
@@ -219,7 +222,7 @@ def test_a_value_out_of_range_is_refused(field, value):
 
 def test_more_examples_than_the_epochs_hold_are_refused(small_data):
     with pytest.raises(InputError, match="raise --epochs"):
-        Trainer(run_of(small_data, examples=3 * TRAINING + 1))
+        Trainer(run_of(small_data, examples=2 * TRAINING + 1))
 
 
 def test_a_rate_that_a_later_epoch_cannot_give_is_refused_before_training(small_data):
@@ -292,7 +295,7 @@ def test_float_starts_from_the_weights_of_the_tiles(small_data):
     run = run_of(small_data, epochs=1)
     tiles = Trainer(run).network.tiles
     float_tiles = Trainer(dataclasses.replace(run, cell="float", settings={})).network.tiles
-    codes = initial_weights(configure("pcm-3t1c", {}), [36, 6, 3], 0)
+    codes = initial_weights(configure("pcm-3t1c", {}), [9, 4, 3], 0)
     for tile, matrix in zip(float_tiles, codes, strict=True):
         lsb = 2.0**tile.spec.converters.read_lsb_log2
         assert (tile.state()["weights"] == matrix * lsb).all()

@@ -97,7 +97,7 @@ def dot(sums, charge, weight, start, columns, drive, blocks, count, nothing, row
 
 @compiled
 def integrate_columns(flat, t, weight, charge, phase):
-    """charge (columns,) += the rows of one polarity, or of all if it is -1; says if any drove."""
+    """charge (columns,) += the rows of one polarity, or of all if it is -1."""
     p, blocks, durations = flat.P[t], flat.scratch[at.DRIVEN], flat.durations
     first, padded = p[at.LINE], p[at.BLOCKS] * BLOCK
     nothing = durations.shape[0] - BLOCK
@@ -115,7 +115,6 @@ def integrate_columns(flat, t, weight, charge, phase):
             flat.sums, charge, weight, p[at.GRID], p[at.COLUMNS], durations[first:], blocks,
             count, nothing - first, flat.scratch[at.OFFSETS], flat.scratch[at.SIDES],
         )  # fmt: skip
-    return count != 0
 
 
 @compiled
@@ -174,8 +173,8 @@ def forward(flat, t):
     charge[:] = 0
     if mixed(flat, t):
         for phase in range(2):
-            if integrate_columns(flat, t, flat.weight, charge, phase):
-                wait(flat, t, p[at.FORWARD_NS])
+            integrate_columns(flat, t, flat.weight, charge, phase)
+            wait(flat, t, p[at.FORWARD_NS])
     else:
         integrate_columns(flat, t, flat.weight, charge, -1)
         wait(flat, t, p[at.FORWARD_NS])

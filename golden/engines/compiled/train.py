@@ -105,10 +105,9 @@ def update(flat, t):
         elif phase != (register[at.INVERTED_ROWS] != 0):
             continue
         count = array.driven_blocks(flat.scratch[at.DRIVEN], rows)
-        if count:
-            array.update(flat, t, count, list_pulsed(flat, t, phase))
-            register[at.UPDATES] += 1
-            array.wait(flat, t, p[at.UPDATE_NS])
+        array.update(flat, t, count, list_pulsed(flat, t, phase))
+        register[at.UPDATES] += 1
+        array.wait(flat, t, p[at.UPDATE_NS])
 
 
 @compiled

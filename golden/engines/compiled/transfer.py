@@ -281,7 +281,7 @@ def work_row(flat, t, row, kind):
         read(flat, t, row, ALL, journal)
         if p[at.COMPENSATION]:
             for j in range(columns):
-                more = (lower[j] * p[at.COMPENSATION]) >> 8
+                more = round_half_even(lower[j] * p[at.COMPENSATION], 8)
                 journal[j] = clip(journal[j] + more, -limit, limit - 1)
     p_new = polarity[r]
     if kind == TRANSFER and p[at.INVERTS]:

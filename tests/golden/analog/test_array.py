@@ -133,8 +133,8 @@ def test_capacitors_relax_at_each_tick_crossed_after_the_event(bench: Any) -> No
     assert (b.array.capacitors.lower == twin.array.capacitors.lower).all()
     b.array.update(*words, ALL)
     # By hand: the pulses first, then the one tick that the event crossed.
-    eight = np.full((6, 5), 8, np.uint8)
-    twin.array.capacitors.pulse(np.arange(6), np.arange(5), eight, ALL, 0)
+    eight = np.full(30, 8, np.uint8)
+    twin.array.capacitors.pulse(np.arange(30), eight, np.tile(ALL, 6), 0)
     twin.array.capacitors.leak()
     assert (b.array.capacitors.lower == twin.array.capacitors.lower).all()
     before = b.array.capacitors.lower.copy()

@@ -117,7 +117,7 @@ def test_pulses_given_one_by_one_remember_those_before() -> None:
     active = np.ones(32, np.bool_)
     once.set(0, active, ~active, np.full(32, 12), 0)
     for count in (5, 4, 3):
-        split.pulse_cells(0, np.zeros(32, int), np.arange(32), np.full(32, count), 0)
+        split.pulse_cells(0, np.arange(32), np.full(32, count), 0)
     assert split.g_plus.tolist() == once.g_plus.tolist()
     assert split.pulses_plus.tolist() == once.pulses_plus.tolist() == [[12] * 32]
     assert split.higher.tolist() == once.higher.tolist()
@@ -238,8 +238,7 @@ def test_stuck_devices_never_switch_nor_drift() -> None:
     on, dead = p.stuck_plus == 1, p.stuck_plus == 2
     for step in (5, 40, 0):
         everywhere(p, step)
-        rows, columns = np.nonzero(p.stuck_plus >= 0)
-        p.pulse_cells(0, rows, columns, np.full(p.g_plus.size, 3), 0)
+        p.pulse_cells(0, np.arange(p.g_plus.size), np.full(p.g_plus.size, 3), 0)
         assert (p.g_plus[on] == GRID).all()
         assert not p.g_plus[dead].any()
         assert not p.nu_plus[on | dead].any()
