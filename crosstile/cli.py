@@ -202,7 +202,7 @@ def summary(found: dict[str, Any]) -> str:
     lines = {
         "network": f"{layers}, {found['synapses']:,} synapses, cell {found['cell']}",
         "trained": f"{found['examples']:,} examples of {found['dataset']}, "
-        f"{found['transfers']} transfers",
+        f"{training.counted(found['transfers'])}",
         "speed": f"{found['examples_per_second']:,.0f} examples/s, engine {found['engine']}",
         "accuracy": f"{found['final_test_accuracy']:.2f} % of the test set",
         "digest": found["state_digest"],

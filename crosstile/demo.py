@@ -123,7 +123,7 @@ def last_words(found: dict[str, Any], folder: Path) -> str:
     plotted = "" if plots.available() else " (no plots: install crosstile[plots])"
     return (
         f"trained {layers} on {found['examples']:,} examples of MNIST with the full cell, "
-        f"{found['transfers']} transfers\n"
+        f"{train.counted(found['transfers'])}\n"
         f"test accuracy {found['final_test_accuracy']:.2f} %, "
         f"{found['examples_per_second']:,.0f} examples/s, "
         f"digest {found['state_digest'][:16]}...\n"

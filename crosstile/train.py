@@ -145,14 +145,13 @@ def _reporter(trainer: Trainer, console: Console) -> Iterator[Callable[[Progress
     def facts(progress: Progress) -> str:
         seconds = progress.training_seconds - first_seconds
         rate = (progress.example - first_example) / seconds if seconds else 0
-        accuracy = "-" if progress.accuracy is None else f"{progress.accuracy:.2f}"
-        count = f"{progress.transfers} transfer{'' if progress.transfers == 1 else 's'}"
-        return f"{accuracy} %  {rate:,.0f} ex/s  {count}"
+        accuracy = "-" if progress.accuracy is None else f"{progress.accuracy:.2f} %"
+        return f"accuracy {accuracy}  {rate:,.0f} ex/s  {counted(progress.transfers)}"
 
     if console.is_terminal:
         columns = (
             TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(bar_width=16),
+            BarColumn(bar_width=10),
             TextColumn("{task.percentage:3.0f} %"),
             TextColumn("{task.fields[facts]}"),
             TimeRemainingColumn(),
@@ -182,6 +181,11 @@ def _reporter(trainer: Trainer, console: Console) -> Iterator[Callable[[Progress
             console.print(f"epoch {progress.epoch + 1}  {done}  {facts(progress)}")
 
     yield write
+
+
+def counted(transfers: int) -> str:
+    """The number of transfers in words."""
+    return f"{transfers:,} transfer{'' if transfers == 1 else 's'}"
 
 
 def result(trainer: Trainer) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.engines.compiled import layout, train, transfer
 from golden.engines.compiled import array as macro
+from golden.engines.compiled import layout, train, transfer
 from golden.training.network import Network
 
 

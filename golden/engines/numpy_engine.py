@@ -37,7 +37,7 @@ class NumpyEngine:
     def _example(self, image: NDArray[np.uint8], label: int) -> None:
         tiles = self.network.tiles
         start_ns = [tile.array.clock_ns for tile in tiles]
-        codes, rows = np.zeros(0, np.int64), image
+        codes, rows = np.zeros(0, np.int64), image.astype(np.int64)
         for tile in tiles:
             codes = tile.controller.forward(rows)
             if tile is not tiles[-1]:
@@ -108,9 +108,7 @@ class NumpyEngine:
             full = np.full((len(rows), 1), spec.row_code.high)
             drive = np.concatenate([rows, full], axis=1).astype(np.float64)
             charge = (drive @ array.weights_now(tile.controller.polarity.bits)).astype(np.int64)
-            bits = philox(
-                seed, Mechanism.EVALUATION, index, np.arange(spec.columns), ordinals
-            )
+            bits = philox(seed, Mechanism.EVALUATION, index, np.arange(spec.columns), ordinals)
             to = array.forward_range
             total = charge + scaled(bell(bits), to.noise_scale)
             total = total + offset_charge(array.columns.offsets, to.shift)

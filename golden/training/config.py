@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass, field
 from fractions import Fraction
+from itertools import pairwise
 
 from golden.analog.parameters import DeviceParameters
 from golden.analog.pcm import MU_0, MU_G
@@ -138,7 +139,7 @@ def layer_specs(config: Config, layers: list[int]) -> list[TileSpec]:
         raise InputError(f"layers {layers}: give at least an input and an output, all above 0")
     gains = [int(gain) for gain in config.training.column_gains_log2.split(",")]
     specs = []
-    for index, (inputs, outputs) in enumerate(zip(layers, layers[1:], strict=False)):
+    for index, (inputs, outputs) in enumerate(pairwise(layers)):
         from_output = len(layers) - 2 - index
         converters = config.tile.converters
         if from_output == 0:

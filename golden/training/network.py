@@ -117,9 +117,7 @@ class Network:
         specs = layer_specs(config, layers)
         self.tiles = [self._tile(index, spec) for index, spec in enumerate(specs)]
         output = specs[-1]
-        self.softmax = exponential_table(
-            output.forward_code, output.converters.forward_range_log2
-        )
+        self.softmax = exponential_table(output.forward_code, output.converters.forward_range_log2)
         self.example = 0
 
     def _tile(self, index: int, spec: TileSpec) -> Tile:

@@ -190,7 +190,7 @@ def test_a_signal_leaves_a_checkpoint(crosstile, start, small_data, tmp_path, nu
     assert process.stdout is not None
     assert process.stdout.readline().startswith("epoch 1")
     process.send_signal(number)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=120)
     assert process.returncode == 128 + number
     assert one_line(error)
     assert f"--resume {tmp_path}" in error
@@ -205,7 +205,7 @@ def test_a_killed_run_goes_on_from_its_last_checkpoint(crosstile, start, small_d
     path, reached = tmp_path / checkpoint.NAME, 0
     for delay_s in (0.0, 0.013, 0.1):
         # Wait for a checkpoint of this process, then kill it wherever it is.
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while not path.exists() or checkpoint.read(tmp_path).example <= reached:
             assert time.monotonic() < deadline
             assert process.poll() is None

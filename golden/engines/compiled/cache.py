@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numba.core.config
 
 
 def _folder() -> str:
@@ -35,12 +36,14 @@ FOLDER = _folder()
 
 
 def _njit(function: Callable[..., Any], **options: bool) -> Callable[..., Any]:
-    before = numba.config.CACHE_DIR  # pyright: ignore[reportAttributeAccessIssue]
-    numba.config.CACHE_DIR = FOLDER  # pyright: ignore[reportAttributeAccessIssue]
+    settings: Any = numba.core.config
+    njit: Any = numba.njit
+    before = settings.CACHE_DIR
+    settings.CACHE_DIR = FOLDER
     try:
-        return numba.njit(cache=True, fastmath=False, error_model="numpy", **options)(function)
+        return njit(cache=True, fastmath=False, error_model="numpy", **options)(function)
     finally:
-        numba.config.CACHE_DIR = before  # pyright: ignore[reportAttributeAccessIssue]
+        settings.CACHE_DIR = before
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:

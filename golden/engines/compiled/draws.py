@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic
 
 from golden.analog.random import BELL_CENTRE, BELL_SHIFT, LINE_BITS, MULTIPLIER, TILE_BITS, WEYL
 from golden.analog.tables import INDEX_BITS, VALUE_BITS
 from golden.engines.compiled.cache import compiled
+from golden.engines.compiled.vectors import intrinsic
 
 _M, _W, _LOW = np.uint64(MULTIPLIER), np.uint64(WEYL), np.uint64(0xFFFFFFFF)
 _32, _16, _48, _FIELD = np.uint64(32), np.uint64(16), np.uint64(48), np.uint64(0xFFFF)
@@ -19,14 +18,13 @@ _INDEX_MASK, _REST = (1 << INDEX_BITS) - 1, VALUE_BITS - INDEX_BITS - 16
 
 
 @intrinsic
-def popcount(typing_context, word):  # noqa: ANN001, ANN201, ARG001
+def popcount(typing_context, word):
     """Ones in a 32-bit word."""
     signature = types.int32(types.uint32)
 
-    def generate(context, builder, signature, arguments):  # noqa: ANN001, ANN202, ARG001
+    def generate(context, builder, signature, arguments):
         return builder.ctpop(arguments[0])
 
-    assert ir
     return signature, generate
 
 

@@ -1,10 +1,10 @@
 """Flat arrays of a whole network, so that one compiled loop serves every number of layers.
 
 The network's own arrays become views of the flat ones; only the registers and the blocks are
-copied, by `enter` and `leave`. Tile t's rows start at P[t, ROW], its columns at P[t, COLUMN], its cells row by row at
-P[t, CELL]. What training touches of a cell lies in blocks instead (see vectors.py): row i of
-column j at P[t, GRID] + (i // 8 * columns + j) * 8 + i % 8, rows padded to whole blocks; row i of
-what goes with the rows at P[t, LINE] + i.
+copied, by `enter` and `leave`. Tile t's rows start at P[t, ROW], its columns at P[t, COLUMN], its
+cells row by row at P[t, CELL]. What training touches of a cell lies in blocks instead (see
+vectors.py): row i of column j at P[t, GRID] + (i // 8 * columns + j) * 8 + i % 8, rows padded to
+whole blocks; row i of what goes with the rows at P[t, LINE] + i.
 """
 
 from __future__ import annotations
@@ -29,7 +29,8 @@ from spec.tile import TileSpec
  TRIM_GAIN, TRIM_SHIFT, COMPENSATION, EXAMPLE_NS, FORWARD_NS, BACKWARD_NS, UPDATE_NS, READ_NS,
  CONVERSION_NS, PRECHARGE_NS, RESET_NS, TICK_NS, LEAK_LOSS, LEAK_TARGET, BOUND, SLOPE,
  CYCLE_SCALE, DIRECT, SET_PULSE, F_GAIN, RESET_G, RESET_SPREAD, CEILING, STUCK_ON, DRIFT,
- DRIFT_LOG2, DRIFT_T0_NS, READ_SLOPE, READ_FLOOR, MU_SLOPE, SIGMA_SLOPE, GRID, LINE, PARAMETERS) = range(66)
+ DRIFT_LOG2, DRIFT_T0_NS, READ_SLOPE, READ_FLOOR, MU_SLOPE, SIGMA_SLOPE, GRID, LINE,
+ PARAMETERS) = range(66)
 """Columns of the parameters P (tiles, PARAMETERS) int64."""
 
 (CLOCK, UPDATES, ROW_LFSR, COLUMN_LFSR, ROW_SCALE, COLUMN_SCALE, NEXT_ROW, LAST_ROW,
@@ -92,7 +93,8 @@ OFFSETS."""
 
 (PHASE_DRIVE, DIRECTIONS, SLOPES, ERRORS, ROW_LOWER, WORK_FIELDS) = range(6)
 """Rows of `work` (WORK_FIELDS, widest) int32: durations of one polarity; +1 charge or -1 discharge,
-the slope along it, and the error, all with OFFSETS; the capacitors of the row that a transfer works on."""
+the slope along it, and the error, all with OFFSETS; the capacitors of the row that a transfer
+works on."""
 # fmt: on
 
 

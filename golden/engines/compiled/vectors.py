@@ -7,17 +7,15 @@ can, a list of columns. Written for the compiler directly because its own vector
 that the arrays are distinct.
 """
 
-# The signature of an intrinsic is checked at its call, by its first line.
-# ruff: noqa: ANN001, ANN201, ARG001
-
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import numba.extending
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
-from numba.extending import intrinsic
 
 from golden.analog.capacitor import SLOPE_BITS
 from golden.analog.tables import VALUE_BITS
@@ -30,6 +28,12 @@ _V16, _V32 = ir.VectorType(_I16, BLOCK), ir.VectorType(_I32, BLOCK)
 _V64 = ir.VectorType(_I64, LANES)
 _TURN = ir.Constant(_V32, [lane ^ 1 for lane in range(BLOCK)])
 _int32, _int64 = types.int32, types.int64
+
+
+def intrinsic(generator: Callable[..., Any]) -> Callable[..., Any]:
+    """What the generator makes: a function that compiled code calls without its first argument."""
+    make: Any = numba.extending.intrinsic
+    return make(generator)
 
 
 def _data(context: Any, builder: Any, signature: Any, arguments: Any, *which: int) -> list[Any]:
@@ -129,9 +133,7 @@ def sum_columns(typing_context, charge, row, weight, place, offsets, errors, cou
     signature = types.void(charge, i, weight, i, offsets, errors, i)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        charge, weight, offsets, errors = _data(
-            context, builder, signature, arguments, 0, 2, 4, 5
-        )
+        charge, weight, offsets, errors = _data(context, builder, signature, arguments, 0, 2, 4, 5)
         _, row, _, place, _, _, count = arguments
         totals = [cgutils.alloca_once_value(builder, _constant(_V64, 0)) for _ in range(2)]
         with cgutils.for_range(builder, count, intp=_I64) as loop:
@@ -162,8 +164,8 @@ def pulse_columns(
     """UPDATE of one block: coincidences of its words with those of a list of columns.
 
     lower, weight, signs, directions, slopes: int32; steps: int16; words, column_words: uint32;
-    offsets, sides: int64, where steps[place + sides] are those of the direction; `count` columns. The
-    formula is that of golden.analog.capacitor.Capacitors.pulse.
+    offsets, sides: int64, where steps[place + sides] are those of the direction; `count` columns.
+    The formula is that of golden.analog.capacitor.Capacitors.pulse.
     """
     i = _int64
     signature = types.void(
