@@ -183,12 +183,8 @@ class Array:
                 break
             self.refresh_weights()
 
-    @property
-    def worn_level(self) -> int:
-        """pcm-only: the conductance above which a device asks for a refresh."""
-        return int(self.devices.pcm.refresh_level * self.pcm.tables.stuck_on)
-
     def worn_rows(self) -> IntArray:
         """pcm-only: rows with a device above the refresh level (a comparator of the macro)."""
-        worn = (self.pcm.g_plus > self.worn_level) | (self.pcm.g_minus > self.worn_level)
+        level = int(self.devices.pcm.refresh_level * self.pcm.tables.stuck_on)
+        worn = (self.pcm.g_plus > level) | (self.pcm.g_minus > level)
         return np.flatnonzero(worn.any(axis=1))

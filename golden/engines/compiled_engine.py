@@ -9,6 +9,8 @@ from golden.engines.compiled import array as macro
 from golden.engines.compiled import layout, train, transfer
 from golden.training.network import Network
 
+NO_WEIGHTS = np.zeros((0, 0), np.int64)
+
 
 class CompiledEngine:
     """Drives a network. Row codes are (examples, inputs) uint8, labels (examples,) uint8."""
@@ -25,7 +27,7 @@ class CompiledEngine:
         """Auto-zero the converters and LOAD weight codes (rows, columns) a layer."""
         for tile, codes in enumerate(weights):
             train.calibrate(self._flat, tile)
-            transfer.load_rows(self._flat, tile, codes)
+            transfer.work_rows(self._flat, tile, 0, len(codes) - 1, transfer.LOAD, codes)
         self.align_clocks()
 
     def train(self, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
@@ -41,11 +43,12 @@ class CompiledEngine:
 
     def transfer(self, tile: int, first: int, last: int) -> None:
         """TRANSFER rows first..last of a tile."""
-        transfer.transfer_rows(self._flat, tile, first, last)
+        transfer.work_rows(self._flat, tile, first, last, transfer.TRANSFER, NO_WEIGHTS)
 
     def refresh(self, tile: int) -> None:
         """pcm-only: TRANSFER the rows that the array reports worn."""
-        transfer.refresh_rows(self._flat, tile, self.network.tiles[tile].array.worn_level)
+        for row in self.network.tiles[tile].array.worn_rows():
+            self.transfer(tile, int(row), int(row))
 
     def align_clocks(self) -> None:
         """After a burst every tile waits for the slowest."""

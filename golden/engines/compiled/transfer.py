@@ -305,36 +305,18 @@ def work_row(flat, t, row, kind):
 
 
 @entry
-def transfer_rows(flat, t, first, last):
-    """TRANSFER rows first..last of tile t."""
-    flat.R[t, at.LAST_ROW] = last
+def work_rows(flat, t, first, last, kind, weights):
+    """TRANSFER or LOAD rows first..last of tile t; LOAD takes weight codes (rows, columns).
+
+    The only entry, so that the sequencer is compiled once.
+    """
+    p, limit = flat.P[t], np.int64(1) << (flat.P[t, at.READ_BITS] - 1)
     for row in range(first, last + 1):
         flat.R[t, at.NEXT_ROW] = row
-        work_row(flat, t, row, TRANSFER)
-
-
-@entry
-def load_rows(flat, t, weights):
-    """LOAD weight codes (rows, columns) into tile t."""
-    p, limit = flat.P[t], np.int64(1) << (flat.P[t, at.READ_BITS] - 1)
-    columns, c = p[at.COLUMNS], p[at.COLUMN]
-    for row in range(p[at.ROWS]):
-        flat.R[t, at.LAST_ROW] = row
-        for j in range(columns):
-            flat.columns[at.JOURNAL, c + j] = clip(weights[row, j], -limit, limit - 1)
-        work_row(flat, t, row, LOAD)
-
-
-@entry
-def refresh_rows(flat, t, level):
-    """pcm-only: TRANSFER every row with a device above `level`."""
-    p, cells = flat.P[t], flat.cells
-    columns = p[at.COLUMNS]
-    worn = np.zeros(p[at.ROWS], np.bool_)
-    for row in range(p[at.ROWS]):
-        a = p[at.CELL] + row * columns
-        for k in range(a, a + columns):
-            worn[row] |= cells[at.G_PLUS, k] > level or cells[at.G_MINUS, k] > level
-    for row in range(p[at.ROWS]):
-        if worn[row]:
-            transfer_rows(flat, t, row, row)
+        # A LOAD is a command of one row, a TRANSFER one of the whole range.
+        flat.R[t, at.LAST_ROW] = row if kind == LOAD else last
+        if kind == LOAD:
+            for j in range(p[at.COLUMNS]):
+                code = clip(weights[row, j], -limit, limit - 1)
+                flat.columns[at.JOURNAL, p[at.COLUMN] + j] = code
+        work_row(flat, t, row, kind)
