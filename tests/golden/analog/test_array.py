@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from golden.analog.parameters import GRID
 from spec.boundary import Pair
 from spec.parameter import override
 from spec.tile import TimingSpec
