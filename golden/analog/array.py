@@ -133,9 +133,10 @@ class Array:
         """UPDATE phase: words (rows,) and (columns,) of `slots` pulses; `charge` (columns,)."""
         rows, columns = np.flatnonzero(row_words), np.flatnonzero(column_words)
         counts = np.bitwise_count(row_words[rows, None] & column_words[columns])
-        i, j = counts.nonzero()
-        if i.size:
-            counts, rows, columns = counts[i, j], rows[i], columns[j]
+        hit = np.flatnonzero(counts)
+        if hit.size:
+            i, j = np.divmod(hit, columns.size)
+            counts, rows, columns = counts.reshape(-1)[hit], rows[i], columns[j]
             cells = rows * self.spec.columns + columns
             if self.devices.pcm.direct_update:
                 self._pulse_pairs(cells, counts, charge[columns])

@@ -58,8 +58,10 @@ class UpdateStream:
 
     def thresholds(self) -> NDArray[np.int64]:
         """The thresholds (slots,) of one UPDATE: (u * scale) >> 16, not truncated."""
-        state = [(self.state >> shift) & 0xFF for shift in (0, 8, 16, 24)]
-        states = np.bitwise_xor.reduce(self._leaps[np.arange(4), state])
+        first, second, third, fourth = self._leaps
+        state = self.state
+        states = first[state & 0xFF] ^ second[(state >> 8) & 0xFF]
+        states = states ^ third[(state >> 16) & 0xFF] ^ fourth[state >> 24]
         self.state = int(states[-1])
         scramble = int(states[0] & DRAW_MASK) >> (DRAW_BITS - self._slot_bits)
         draws = states[1:] & DRAW_MASK
