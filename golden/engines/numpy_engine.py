@@ -27,7 +27,7 @@ class NumpyEngine:
             tile.controller.calibrate()
             for row in range(tile.spec.rows):
                 tile.controller.load(row, codes[row])
-        self._align_clocks()
+        self.align_clocks()
 
     def train(self, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
         """Train on examples in order; no transfer falls inside."""
@@ -76,9 +76,6 @@ class NumpyEngine:
 
     def align_clocks(self) -> None:
         """After a burst every tile waits for the slowest."""
-        self._align_clocks()
-
-    def _align_clocks(self) -> None:
         tiles = self.network.tiles
         latest = max(tile.array.clock_ns for tile in tiles)
         for tile in tiles:
