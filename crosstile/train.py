@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
@@ -44,12 +45,15 @@ def train(run: Run, folder: Path | None, console: Console) -> dict[str, Any]:
     Without `folder`, runs/train-1 or the next free number. Raises InputError on bad input, before
     any training, and Interrupted.
     """
-    configure(run.cell, run.settings)  # the quickest check first
+    config = configure(run.cell, run.settings)  # the quickest check first
     if folder is None:
         folder = _free_folder()
     _refuse_taken(folder)
     dataset = run.load_dataset()
     _make_writable(folder)
+    if run.cell != "float":
+        for warning in config.warnings():
+            click.echo(f"warning: {warning}", err=True)
     with console.status(BUILDING):
         trainer = Trainer(run, dataset)
     return _finish(trainer, folder, console)

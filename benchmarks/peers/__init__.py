@@ -97,7 +97,7 @@ PEERS = (
         AIHWKIT_TILE,
         "aihwkit CapacitorPreset, C++ tile",
         "aihwkit_tile",
-        2000,
+        6000,
         needs=("torch", "aihwkit"),
         before="1,900",
     ),

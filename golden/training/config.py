@@ -100,6 +100,25 @@ class Config:
             return as_fraction(pcm.significance_gain) * pulse_uS / as_fraction(pcm.pcm_range_uS)
         return as_fraction(self.devices.capacitor.step)
 
+    def warnings(self) -> list[str]:
+        """What is legal but harms accuracy, a line each that says what to change."""
+        capacitor, transfer, timing = self.devices.capacitor, self.tile.transfer, self.tile.timing
+        found = []
+        # In a burst or staggered, a row is an interval old when its turn comes.
+        age_ns = transfer.transfer_interval * timing.example_ns
+        if 0 < as_fraction(capacitor.leak_tau_ns) < age_ns and not self.devices.pcm.direct_update:
+            found.append(
+                f"leak_tau_ns={capacitor.leak_tau_ns:g}: a row leaks for {age_ns} ns before its "
+                f"transfer; lower transfer_interval or set leak_compensation"
+            )
+        lsb = Fraction(2) ** self.tile.converters.read_lsb_log2
+        if lsb > 2 * as_fraction(capacitor.bound) / 100:
+            found.append(
+                f"read_bits={self.tile.converters.read_bits}: READ's LSB of {float(lsb):g} is over "
+                "1 % of the lower pair's range; raise read_bits or lower read_range_log2"
+            )
+        return found
+
     def resolved(self) -> Config:
         """The same with derived values filled in (c_max, trim_gain), and checked again."""
         transfer, converters = self.tile.transfer, self.tile.converters

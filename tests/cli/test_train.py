@@ -127,6 +127,20 @@ def test_polarity_inversion_is_an_option(crosstile, small_data, tmp_path):
     assert result_of(flag)["state_digest"] != digest_at(small_data, 90)
 
 
+def test_what_harms_accuracy_is_said_and_allowed(crosstile, small_data, tmp_path):
+    more = ["--examples", 30, "--set", "leak_tau_ns=1000"]
+    ended = crosstile(
+        *small(
+            small_data, *more, "--set", "read_bits=7", "--set", "trim_limit=0", "--out", tmp_path
+        )
+    )
+    assert ended.code == 0
+    assert [line.split("=")[0] for line in ended.error.splitlines()] == [
+        "warning: leak_tau_ns",
+        "warning: read_bits",
+    ]
+
+
 def test_hold_out_tests_on_training_examples(crosstile, small_data, tmp_path):
     more = ["--hold-out", 30, "--epochs", 1, "--out", tmp_path]
     assert crosstile(*small(small_data, *more)).code == 0
