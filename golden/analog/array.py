@@ -185,7 +185,11 @@ class Array:
             self.refresh_weights()
 
     def worn_rows(self) -> IntArray:
-        """pcm-only: rows with a device above the refresh level (a comparator of the macro)."""
+        """pcm-only: rows with a worn pair, a device above the level and the other above a quarter.
+
+        Where one device alone holds the weight, a RESET and SET would gain nothing.
+        """
         level = int(self.devices.pcm.refresh_level * self.pcm.tables.stuck_on)
-        worn = (self.pcm.g_plus > level) | (self.pcm.g_minus > level)
+        g_plus, g_minus = self.pcm.g_plus, self.pcm.g_minus
+        worn = (np.maximum(g_plus, g_minus) > level) & (np.minimum(g_plus, g_minus) > level // 4)
         return np.flatnonzero(worn.any(axis=1))

@@ -76,7 +76,7 @@ class PcmParameters:
     )
     refresh_level: float = parameter(
         0.4,
-        "pcm-only: a row with a device above this share of the range is refreshed",
+        "pcm-only: a row with a worn pair is refreshed: a device above this share of the range",
         tag="assumed",
         low=0.05,
         high=1,

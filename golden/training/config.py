@@ -36,6 +36,8 @@ CELLS: dict[str, dict[str, str]] = {
         "polarity_inversion": "false",
         "transfer_interval": "100",
         "trim_limit": "0",
+        # A SET pulse is a twentieth of a device: only a small gain makes its step small enough.
+        "significance_gain": "0.125",
     },
     "3t1c-only": {"transfer_interval": "0", "program_pcm": "false", "trim_limit": "32"},
     "ideal": _OFF,

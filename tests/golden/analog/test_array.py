@@ -192,12 +192,16 @@ def test_a_read_writes_back_the_drift_of_its_row(bench: Any) -> None:
     assert changed.tolist() == [2]
 
 
-def test_worn_rows_are_those_with_a_device_above_the_level(bench: Any) -> None:
+def test_worn_rows_have_a_pair_with_a_device_above_the_level_that_a_refresh_frees(
+    bench: Any,
+) -> None:
     b = bench("pcm-only", refresh_level=0.4)
     level = int(0.4 * GRID)
-    b.array.pcm.g_plus[1, 2] = level + 1
-    b.array.pcm.g_minus[4, 0] = level + 1
-    b.array.pcm.g_plus[3, 3] = level
+    pairs = {(1, 2): (1, 1), (3, 3): (0, 1), (5, 1): (1, 0)}
+    b.array.pcm.g_minus[4, 0], b.array.pcm.g_plus[4, 0] = level + 1, level // 4 + 1
+    for cell, (above, worn_partner) in pairs.items():
+        b.array.pcm.g_plus[cell] = level + above
+        b.array.pcm.g_minus[cell] = level // 4 + worn_partner
     assert b.array.worn_rows().tolist() == [1, 4]
 
 

@@ -36,7 +36,7 @@ CASES: dict[str, tuple[str, dict[str, str]]] = {
             "leak_tick_ns": "50",
         },
     ),
-    "pcm-only with refresh": ("pcm-only", {"refresh_level": "0.2"}),
+    "pcm-only with refresh": ("pcm-only", {"refresh_level": "0.05", "learning_rate": "1"}),
     "3t1c-only": ("3t1c-only", {}),
     "the ideal cell with narrow codes": ("ideal", {"pwm_bits": "6", "column_bits": "5"}),
     "no inversion, wide converters, averaged reads": (
@@ -147,6 +147,8 @@ def test_both_engines_end_in_the_same_state(case: str) -> None:
     inverts = both.networks[0].config.tile.transfer.polarity_inversion
     assert (0 < bits.sum() < len(bits)) == inverts
     both.train(2, "training on mixed polarities")
+    if case == "pcm-only with refresh":
+        assert both.networks[0].tiles[0].array.worn_rows().size
     for engine in both.engines:
         engine.refresh(0)
     both.check("a refresh of worn rows")
