@@ -23,12 +23,15 @@ def at_rail(raw: IntArray, code: Signed) -> int:
 def corrected(
     raw: IntArray, offsets: IntArray, fraction_bits: int, dither: int | IntArray, code: Signed
 ) -> IntArray:
-    """sat(raw - offset of the channel), offsets in 2^-fraction_bits of an LSB.
+    """sat(raw - offset of the channel), offsets in 2^-fraction_bits of an LSB; a rail stays a rail.
 
-    `dither` (0..2^fraction_bits - 1) runs through all fractions, so that over time a channel has
-    no offset left: half an LSB on every error of a neuron would train its weights astray.
+    Were a rail corrected too, a channel of positive offset could never reach full scale, and its
+    neuron, clipped, would still pass errors. `dither` (0..2^fraction_bits - 1) runs through all
+    fractions, so that over time a channel has no offset left: half an LSB on every error of a
+    neuron would train its weights astray.
     """
-    return saturate(((raw << fraction_bits) - offsets + dither) >> fraction_bits, code)
+    codes = saturate(((raw << fraction_bits) - offsets + dither) >> fraction_bits, code)
+    return np.where((raw == code.low) | (raw == code.high), raw, codes)
 
 
 def auto_zero(raw: IntArray) -> IntArray:

@@ -144,8 +144,10 @@ def to_codes(codes, charge, noise, scale, channel, offsets, fraction, dither, sh
         total = charge[j] + scaled(noise[j], scale)
         total += (channel[j] << shift) >> OFFSET_BITS
         raw = clip(round_half_even(total, shift), low, high)
-        saturated += np.int64(raw == low) | np.int64(raw == high)
-        codes[j] = clip(((raw << fraction) - offsets[j] + dither) >> fraction, low, high)
+        railed = np.int64(raw == low) | np.int64(raw == high)
+        saturated += railed
+        code = clip(((raw << fraction) - offsets[j] + dither) >> fraction, low, high)
+        codes[j] = raw if railed else code
     return saturated
 
 

@@ -34,8 +34,13 @@ def test_saturate_stops_at_the_rails() -> None:
 
 
 def test_without_fraction_bits_a_code_is_the_raw_code_minus_the_offset() -> None:
-    raw, offsets = np.array([-256, -250, 0, 255]), np.array([3, 10, -4, -1])
-    assert converter.corrected(raw, offsets, 0, 0, CODE).tolist() == [-256, -256, 4, 255]
+    raw, offsets = np.array([-255, -250, 0, 250, 254]), np.array([3, 10, -4, 1, -3])
+    assert converter.corrected(raw, offsets, 0, 0, CODE).tolist() == [-256, -256, 4, 249, 255]
+
+
+def test_a_raw_code_at_a_rail_stays_there_whatever_its_offset() -> None:
+    raw, offsets = np.array([-256, -256, 255, 255]), np.array([-300, 300, 300, -300])
+    assert converter.corrected(raw, offsets, 6, 5, CODE).tolist() == raw.tolist()
 
 
 @fixed

@@ -36,7 +36,7 @@ CASES: dict[str, tuple[str, dict[str, str]]] = {
             "leak_tick_ns": "50",
         },
     ),
-    "pcm-only with refresh": ("pcm-only", {"refresh_level": "0.05", "learning_rate": "1"}),
+    "pcm-only with refresh": ("pcm-only", {"refresh_level": "0.05", "learning_rate": "0.05"}),
     "3t1c-only": ("3t1c-only", {}),
     "the ideal cell with narrow codes": ("ideal", {"pwm_bits": "6", "column_bits": "5"}),
     "no inversion, wide converters, averaged reads": (
