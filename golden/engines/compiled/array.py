@@ -118,15 +118,6 @@ def integrate_columns(flat, t, weight, charge, phase):
 
 
 @compiled
-def draw_noise(noise, seed, mechanism, t, ordinals, ahead):
-    """The bell of every channel (channels,) `ahead` of its ordinal."""
-    mechanism, tile, ahead = np.uint64(mechanism), np.uint64(t), np.uint64(ahead)
-    for j in range(noise.shape[0]):
-        ordinal = np.uint64(ordinals[j]) + ahead
-        noise[j] = bell(philox(seed, mechanism, tile, np.uint64(j), ordinal))
-
-
-@compiled
 def bit_reversed(count, bits):
     """The low `bits` bits of a count, the lowest first."""
     value = np.int64(0)
@@ -136,12 +127,22 @@ def bit_reversed(count, bits):
 
 
 @compiled
-def to_codes(codes, charge, noise, scale, channel, offsets, fraction, dither, shift, bits):
-    """Convert charges (channels,) and correct the channel offsets; returns how many railed."""
+def to_codes(
+    codes, charge, seed, mechanism, t, ordinals, ahead, scale, channel, offsets, fraction, dither,
+    shift, bits,
+):  # fmt: skip
+    """Convert charges (channels,), correct the channel offsets; returns how many railed.
+
+    The noise is the draw `ahead` of each channel's ordinal.
+    """
     low, high = -(np.int64(1) << (bits - 1)), (np.int64(1) << (bits - 1)) - 1
+    mechanism, tile, ahead = np.uint64(mechanism), np.uint64(t), np.uint64(ahead)
     saturated = 0
     for j in range(codes.shape[0]):
-        total = charge[j] + scaled(noise[j], scale)
+        ordinal = np.uint64(ordinals[j]) + ahead
+        total = charge[j] + scaled(
+            bell(philox(seed, mechanism, tile, np.uint64(j), ordinal)), scale
+        )
         total += (channel[j] << shift) >> OFFSET_BITS
         raw = clip(round_half_even(total, shift), low, high)
         railed = np.int64(raw == low) | np.int64(raw == high)
@@ -149,6 +150,18 @@ def to_codes(codes, charge, noise, scale, channel, offsets, fraction, dither, sh
         code = clip(((raw << fraction) - offsets[j] + dither) >> fraction, low, high)
         codes[j] = raw if railed else code
     return saturated
+
+
+@compiled
+def convert_forward(flat, t, charge, mechanism, ordinals, ahead, dither):
+    """FORWARD's charges (columns,) into the tile's codes; returns how many railed."""
+    p, side = flat.P[t], flat.columns
+    columns = slice(p[at.COLUMN], p[at.COLUMN] + p[at.COLUMNS])
+    return to_codes(
+        side[at.CODE, columns], charge, flat.seed, mechanism, t, ordinals, ahead,
+        p[at.FORWARD_NOISE], side[at.COLUMN_OFFSET, columns], side[at.FORWARD_OFFSET, columns],
+        p[at.CALIBRATION], dither, p[at.FORWARD_SHIFT], p[at.FORWARD_BITS],
+    )  # fmt: skip
 
 
 @compiled
@@ -169,9 +182,8 @@ def mixed(flat, t):
 @compiled
 def forward(flat, t):
     """FORWARD of the tile's active row vector into its codes (columns,); a phase a polarity."""
-    p, scratch, count = flat.P[t], flat.scratch, flat.P[t, at.COLUMNS]
-    columns = slice(p[at.COLUMN], p[at.COLUMN] + count)
-    charge, noise = scratch[at.CHARGE, :count], scratch[at.NOISE, :count]
+    p = flat.P[t]
+    charge = flat.scratch[at.CHARGE, : p[at.COLUMNS]]
     charge[:] = 0
     if mixed(flat, t):
         for phase in range(2):
@@ -180,21 +192,11 @@ def forward(flat, t):
     else:
         integrate_columns(flat, t, flat.weight, charge, -1)
         wait(flat, t, p[at.FORWARD_NS])
-    ordinals = flat.columns[at.COLUMN_ORDINAL, columns]
-    draw_noise(noise, flat.seed, COLUMN_NOISE, t, ordinals, 0)
+    ordinals = flat.columns[at.COLUMN_ORDINAL, p[at.COLUMN] : p[at.COLUMN] + p[at.COLUMNS]]
+    dither = next_dither(flat, t, at.FORWARD_DITHER)
+    railed = convert_forward(flat, t, charge, COLUMN_NOISE, ordinals, 0, dither)
     ordinals += 1
-    flat.R[t, at.SATURATED] += to_codes(
-        flat.columns[at.CODE, columns],
-        charge,
-        noise,
-        p[at.FORWARD_NOISE],
-        flat.columns[at.COLUMN_OFFSET, columns],
-        flat.columns[at.FORWARD_OFFSET, columns],
-        p[at.CALIBRATION],
-        next_dither(flat, t, at.FORWARD_DITHER),
-        p[at.FORWARD_SHIFT],
-        p[at.FORWARD_BITS],
-    )
+    flat.R[t, at.SATURATED] += railed
     wait(flat, t, p[at.CONVERSION_NS])
 
 
@@ -214,30 +216,22 @@ def list_columns(flat, t):
 @compiled
 def backward(flat, t, codes):
     """BACKWARD of the tile's active column vector into codes (rows,)."""
-    p, count = flat.P[t], flat.P[t, at.ROWS]
-    rows = slice(p[at.ROW], p[at.ROW] + count)
-    charge, listed = flat.scratch[at.CHARGE], np.int64(list_columns(flat, t))
+    p, charge, listed = flat.P[t], flat.scratch[at.CHARGE], np.int64(list_columns(flat, t))
     for block in range(p[at.BLOCKS]):
         sum_columns(
             charge, block * BLOCK, flat.weight, p[at.GRID] + block * BLOCK * p[at.COLUMNS],
             flat.scratch[at.OFFSETS], flat.work[at.ERRORS], listed,
         )  # fmt: skip
     wait(flat, t, p[at.BACKWARD_NS])
-    noise, ordinals = flat.scratch[at.NOISE, :count], flat.rows[at.ROW_ORDINAL, rows]
-    draw_noise(noise, flat.seed, ROW_NOISE, t, ordinals, 0)
+    side, rows = flat.rows, slice(p[at.ROW], p[at.ROW] + p[at.ROWS])
+    ordinals, dither = side[at.ROW_ORDINAL, rows], next_dither(flat, t, at.BACKWARD_DITHER)
+    railed = to_codes(
+        codes, charge, flat.seed, ROW_NOISE, t, ordinals, 0,
+        p[at.BACKWARD_NOISE], side[at.ROW_OFFSET, rows], side[at.BACKWARD_OFFSET, rows],
+        p[at.CALIBRATION], dither, p[at.BACKWARD_SHIFT], p[at.BACKWARD_BITS],
+    )  # fmt: skip
     ordinals += 1
-    flat.R[t, at.SATURATED] += to_codes(
-        codes,
-        charge,
-        noise,
-        p[at.BACKWARD_NOISE],
-        flat.rows[at.ROW_OFFSET, rows],
-        flat.rows[at.BACKWARD_OFFSET, rows],
-        p[at.CALIBRATION],
-        next_dither(flat, t, at.BACKWARD_DITHER),
-        p[at.BACKWARD_SHIFT],
-        p[at.BACKWARD_BITS],
-    )
+    flat.R[t, at.SATURATED] += railed
     wait(flat, t, p[at.CONVERSION_NS])
 
 
@@ -281,13 +275,25 @@ def settle_weight(flat, t, row, j):
 
 
 @compiled
-def update_cells(flat, t, listed):
-    """UPDATE phase of cells that draw, one by one: the listed columns against ROW_WORDS."""
+def update_cells(flat, t, count, listed):
+    """`update` of cells that draw, one by one."""
     for k in range(listed):
         j, word = flat.scratch[at.OFFSETS, k] // BLOCK, flat.words[at.COLUMN_WORDS, k]
-        for row in range(flat.P[t, at.ROWS]):
-            both = flat.words[at.ROW_WORDS, row] & word
-            pulse_cell(flat, t, row, j, both, np.int64(flat.work[at.DIRECTIONS, k]))
+        for block in range(count):
+            first = flat.scratch[at.DRIVEN, block]
+            for row in range(first, min(first + BLOCK, flat.P[t, at.ROWS])):
+                both = flat.words[at.ROW_WORDS, row] & word
+                pulse_cell(flat, t, row, j, both, np.int64(flat.work[at.DIRECTIONS, k]))
+
+
+@compiled
+def list_hits(hits, words, listed, joined):
+    """List which of the first `listed` words meet a block's joined words. Returns how many."""
+    count = np.uint64(0)
+    for k in range(listed):
+        hits[count] = k
+        count += np.uint64((words[k] & joined) != 0)
+    return count
 
 
 @compiled
@@ -295,8 +301,9 @@ def update(flat, t, count, listed):
     """UPDATE phase of tile t: `listed` columns against the `count` DRIVEN blocks of ROW_WORDS."""
     p = flat.P[t]
     if p[at.DIRECT] or p[at.CYCLE_SCALE]:
-        update_cells(flat, t, listed)
+        update_cells(flat, t, count, listed)
         return
+    words, hits = flat.words[at.COLUMN_WORDS], flat.scratch[at.HITS]
     for k in range(count):
         row = flat.scratch[at.DRIVEN, k]
         pulse_columns(
@@ -310,9 +317,10 @@ def update(flat, t, count, listed):
             p[at.LINE] + row,
             flat.scratch[at.OFFSETS],
             flat.scratch[at.SIDES],
-            flat.words[at.COLUMN_WORDS],
+            words,
             flat.work[at.DIRECTIONS],
             flat.work[at.SLOPES],
-            np.int64(listed),
+            hits,
+            np.int64(list_hits(hits, words, listed, flat.words[at.JOINED, k])),
             np.int32(p[at.BOUND]),
         )

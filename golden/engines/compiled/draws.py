@@ -31,15 +31,16 @@ def popcount(typing_context, word):
 @compiled
 def philox(seed, mechanism, tile, line, ordinal):
     """64 bits of an address; all arguments uint64."""
-    low = ordinal & _LOW
+    # What stands above bit 31 of low and high is never looked at: it costs nothing to leave it.
+    low = ordinal
     high = (mechanism << _MECHANISM) | (tile << _TILE) | line
     key = seed & _LOW
     for _ in range(10):
-        product = low * _M
+        product = (low & _LOW) * _M
         low = (product >> _32) ^ key ^ high
-        high = product & _LOW
+        high = product
         key = (key + _W) & _LOW
-    return (high << _32) | low
+    return (high << _32) | (low & _LOW)
 
 
 @compiled
@@ -68,10 +69,8 @@ def round_half_even(value, shift):
     """value / 2^shift, ties to even; a negative shift is exact."""
     if shift <= 0:
         return value << -shift
-    floor = value >> shift
-    rest = value - (floor << shift)
-    half = np.int64(1) << (shift - 1)
-    return floor + np.int64((rest > half) or (rest == half and (floor & 1) == 1))
+    odd = (value >> shift) & 1
+    return (value + (np.int64(1) << (shift - 1)) - 1 + odd) >> shift
 
 
 @compiled

@@ -35,7 +35,7 @@ from spec.tile import TileSpec
 
 (CLOCK, UPDATES, ROW_LFSR, COLUMN_LFSR, ROW_SCALE, COLUMN_SCALE, NEXT_ROW, LAST_ROW,
  JOURNAL_ROW, P_NEW, JOURNAL_KIND, DONE, ATTEMPTS, NOT_PROGRAMMED, NOT_TRIMMED, SATURATED,
- FORWARD_DITHER, BACKWARD_DITHER, INVERTED_ROWS, REGISTERS) = range(20)
+ FORWARD_DITHER, BACKWARD_DITHER, INVERTED_ROWS, STARTED, REGISTERS) = range(21)
 """Columns of the registers R (tiles, REGISTERS) int64."""
 # fmt: on
 
@@ -82,20 +82,25 @@ REGISTER_NAMES = {
  SOFTMAX, ROW_SLOTS, COLUMN_SLOTS, TABLES) = range(16)
 """Rows of `tables` (TABLES, longest) int64."""
 
-(NOISE, DRIVEN, TOTAL, READ, CHARGE, OLD_LOWER, TARGET, C, STEPS, PROGRAMMING, EVERYTHING,
- DAMPING, LAST_SIGN, SPREADS, OFFSETS, SIDES, SCRATCH) = range(17)
+(DRIVEN, TOTAL, READ, CHARGE, OLD_LOWER, TARGET, C, STEPS, LISTED, RESIDUALS, EVERYTHING,
+ DAMPING, LAST_SIGN, ORDINALS, OFFSETS, SIDES, HITS, ZEROS, SCRATCH) = range(19)
 """Rows of `scratch` (SCRATCH, widest) int64: work space. DRIVEN lists blocks; OFFSETS and SIDES
-list columns by the places of their cells and of their steps within a block."""
+list columns by the places of their cells and of their steps within a block; HITS
+lists which of these a block meets; LISTED and EVERYTHING list columns of a transfer by number."""
 
-(ROW_WORDS, EVERY_ROW, COLUMN_WORDS, TABLE, WORD_FIELDS) = range(5)
-"""Rows of `words` (WORD_FIELDS, widest) uint32; TABLE is indexed by code, COLUMN_WORDS goes with
-OFFSETS."""
+(ROW_WORDS, JOINED, COLUMN_WORDS, ROW_TABLE, COLUMN_TABLE, WORD_FIELDS) = range(6)
+"""Rows of `words` (WORD_FIELDS, widest) uint32; the tables are indexed by code, COLUMN_WORDS goes
+with OFFSETS; JOINED, the words of a block or'ed, with DRIVEN."""
 
-(PHASE_DRIVE, DIRECTIONS, SLOPES, ERRORS, ROW_LOWER, WORK_FIELDS) = range(6)
+(PHASE_DRIVE, DIRECTIONS, SLOPES, ERRORS, ROW_LOWER, SPREADS, WORK_FIELDS) = range(7)
 """Rows of `work` (WORK_FIELDS, widest) int32: durations of one polarity; +1 charge or -1 discharge,
 the slope along it, and the error, all with OFFSETS; the capacitors of the row that a transfer
-works on."""
+works on, and the bell scales of a READ."""
 # fmt: on
+
+
+LINE_BYTES = 64
+"""Of a cache line of today's processors; a speed, never a result, depends on it."""
 
 
 class Flat(NamedTuple):
@@ -145,23 +150,23 @@ def flatten(network: Network) -> Flat:
         P=parameters,
         R=np.zeros((len(tiles), REGISTERS), np.int64),
         cells=np.zeros((CELL_FIELDS, cell), np.int32),
-        steps=np.zeros(STEP_FIELDS * grid, np.int16),
+        steps=_aligned(STEP_FIELDS * grid, np.int16),
         devices=np.zeros((DEVICE_FIELDS, cell), np.uint8),
         rows=np.zeros((ROW_FIELDS, row), np.int64),
         columns=np.zeros((COLUMN_FIELDS, column), np.int64),
         tables=_tables(network),
         scratch=np.zeros((SCRATCH, wide), np.int64),
-        lower=np.zeros(grid, np.int32),
-        weight=np.zeros(grid + 1, np.int32),
+        lower=_aligned(grid, np.int32),
+        weight=_aligned(grid + 1, np.int32),
         signs=np.ones(line, np.int32),
         durations=np.zeros(line + BLOCK, np.int32),
         words=np.zeros((WORD_FIELDS, wide), np.uint32),
         work=np.zeros((WORK_FIELDS, wide), np.int32),
         row_steps=np.zeros((STEP_FIELDS, wide), np.int16),
-        sums=np.zeros(4 * wide, np.int64),
+        sums=_aligned(4 * wide, np.int64),
         seed=np.uint64(network.seed),
     )
-    flat.scratch[EVERYTHING] = 1
+    flat.scratch[EVERYTHING] = np.arange(wide)
     for index, tile in enumerate(tiles):
         _adopt(tile, flat, index)
         capacitors = tile.array.capacitors
@@ -169,6 +174,13 @@ def flatten(network: Network) -> Flat:
         _fill_blocks(flat, index, flat.steps[grid:], capacitors.step_down)
     enter(network, flat)
     return flat
+
+
+def _aligned(length: int, kind: type) -> NDArray:
+    """Zeros that start on a cache line, so that no block lies across two."""
+    room = np.zeros(length * np.dtype(kind).itemsize + LINE_BYTES, np.uint8)
+    start = -room.ctypes.data % LINE_BYTES
+    return room[start : start + length * np.dtype(kind).itemsize].view(kind)
 
 
 def enter(network: Network, flat: Flat) -> None:

@@ -54,20 +54,19 @@ def finish(flat, t, row, ordinals):
 
 
 @compiled
-def reset(flat, t, row, active):
-    """RESET both devices of the active columns (columns,) of a row."""
+def reset(flat, t, row, listed):
+    """RESET both devices of the columns `listed` (n,) of a row."""
     p = flat.P[t]
     ordinal = 2 * flat.rows[at.PROGRAM_ORDINAL, p[at.ROW] + row]
-    for j in range(p[at.COLUMNS]):
-        if active[j]:
-            line = row * p[at.COLUMNS] + j
-            k = p[at.CELL] + line
-            for device in range(2):
-                draw = bell_at(flat.seed, RESET, t, line, ordinal + device)
-                store(flat, t, k, device, p[at.RESET_G] + scaled(draw, p[at.RESET_SPREAD]))
-                flat.cells[at.NU_PLUS + device, k] = 0
-                flat.devices[at.PULSES_PLUS + device, k] = 0
-            flat.cells[at.READ_SPREAD, k] = 0
+    for n in range(listed.shape[0]):
+        line = row * p[at.COLUMNS] + listed[n]
+        k = p[at.CELL] + line
+        for device in range(2):
+            draw = bell_at(flat.seed, RESET, t, line, ordinal + device)
+            store(flat, t, k, device, p[at.RESET_G] + scaled(draw, p[at.RESET_SPREAD]))
+            flat.cells[at.NU_PLUS + device, k] = 0
+            flat.devices[at.PULSES_PLUS + device, k] = 0
+        flat.cells[at.READ_SPREAD, k] = 0
     finish(flat, t, row, 1)
 
 
@@ -103,26 +102,25 @@ def pulses(flat, t, device, line, count, mechanism, first, stride):
 
 
 @compiled
-def set_ramp(flat, t, row, active, c, steps):
-    """One SET ramp on a row: per active column a step code; minus where c < 0 (columns,)."""
+def set_ramp(flat, t, row, listed, c, steps):
+    """One SET ramp on a row: to the columns `listed` (n,) their steps (n,); minus where c < 0."""
     p, tables = flat.P[t], flat.tables
     ordinal = 2 * flat.rows[at.PROGRAM_ORDINAL, p[at.ROW] + row]
-    for j in range(p[at.COLUMNS]):
-        if active[j]:
-            line, device, step = row * p[at.COLUMNS] + j, np.int64(c[j] < 0), steps[j]
-            k = p[at.CELL] + line
-            if p[at.SET_PULSE]:
-                value = pulses(flat, t, device, line, step, SET, ordinal + device, 2)
-            else:
-                draw = bell_at(flat.seed, SET, t, line, ordinal + device)
-                value = tables[at.MEAN, step] + scaled(draw, tables[at.SPREAD, step])
-                value = clip(value, 0, p[at.CEILING])
-            draw = bell_at(flat.seed, DRIFT, t, line, ordinal + device)
-            exponent = tables[at.NU_MEAN, step] + scaled(draw, tables[at.NU_SPREAD, step])
-            store(flat, t, k, device, value)
-            if flat.devices[at.STUCK_PLUS + device, k] == 0:
-                flat.cells[at.NU_PLUS + device, k] = np.int32(max(exponent, 0))
-            flat.cells[at.READ_SPREAD, k] = np.int32(tables[at.READ_TABLE, step])
+    for n in range(listed.shape[0]):
+        line, step = row * p[at.COLUMNS] + listed[n], steps[n]
+        k, device = p[at.CELL] + line, np.int64(c[listed[n]] < 0)
+        if p[at.SET_PULSE]:
+            value = pulses(flat, t, device, line, step, SET, ordinal + device, 2)
+        else:
+            draw = bell_at(flat.seed, SET, t, line, ordinal + device)
+            value = tables[at.MEAN, step] + scaled(draw, tables[at.SPREAD, step])
+            value = clip(value, 0, p[at.CEILING])
+        draw = bell_at(flat.seed, DRIFT, t, line, ordinal + device)
+        exponent = tables[at.NU_MEAN, step] + scaled(draw, tables[at.NU_SPREAD, step])
+        store(flat, t, k, device, value)
+        if flat.devices[at.STUCK_PLUS + device, k] == 0:
+            flat.cells[at.NU_PLUS + device, k] = np.int32(max(exponent, 0))
+        flat.cells[at.READ_SPREAD, k] = np.int32(tables[at.READ_TABLE, step])
     finish(flat, t, row, PULSE_LIMIT + 1 if p[at.SET_PULSE] else 1)
 
 

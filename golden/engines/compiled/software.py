@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from golden.engines.compiled.cache import compiled, entry
+from golden.engines.compiled.cache import allocating_entry, compiled
 
 CLIPPED_RELU, RELU, TANH, SIGMOID = range(4)
 
@@ -72,7 +72,7 @@ def output_error(errors, sums, label):
     errors[label] += 1.0
 
 
-@entry
+@allocating_entry
 def train(weights, sizes, images, labels, rate, activation):
     """Train on examples in order: images (n, inputs) uint8, labels (n,) uint8.
 

@@ -46,7 +46,7 @@ def word_table(table, state, lag, scale, codes, order, slot_bits, low_discrepanc
 @compiled
 def list_pulsed(flat, t, phase):
     """List the columns whose word has a pulse, with their directions. Returns how many."""
-    p, table, count = flat.P[t], flat.words[at.TABLE], 0
+    p, table, count = flat.P[t], flat.words[at.COLUMN_TABLE], 0
     offsets, sides = flat.scratch[at.OFFSETS], flat.scratch[at.SIDES]
     words, directions = flat.words[at.COLUMN_WORDS], flat.work[at.DIRECTIONS]
     slopes, slope = flat.work[at.SLOPES], p[at.SLOPE]
@@ -65,46 +65,49 @@ def list_pulsed(flat, t, phase):
 
 
 @compiled
-def look_up(words, table, durations):
-    """Words of durations (padded rows,): zero where padded, as code 0 has no pulse."""
-    for i in range(words.shape[0]):
-        words[i] = table[np.uint64(durations[i])]
+def list_blocks(flat, t, sign):
+    """List the blocks with a pulse: DRIVEN, their ROW_WORDS, and these JOINED. Returns how many.
 
-
-@compiled
-def drop_other(words, signs, sign):
-    """Silence the rows (padded rows,) that are not of this sign."""
-    for i in range(words.shape[0]):
-        words[i] = words[i] if signs[i] == sign else np.uint32(0)
+    Only rows of polarity `sign` pulse; 0: all.
+    """
+    first, last, count = flat.P[t, at.LINE], flat.P[t, at.LINE] + flat.P[t, at.BLOCKS] * BLOCK, 0
+    table, words = flat.words[at.ROW_TABLE], flat.words[at.ROW_WORDS]
+    durations, signs = flat.durations[first:last], flat.signs[first:last]
+    for row in range(0, durations.shape[0], BLOCK):
+        longest = durations[row]
+        for i in range(row + 1, row + BLOCK):
+            longest |= durations[i]
+        if longest == 0:
+            continue
+        joined = np.uint32(0)
+        for i in range(row, row + BLOCK):
+            live = sign == 0 or signs[i] == sign
+            words[i] = table[np.uint64(durations[i])] if live else np.uint32(0)
+            joined |= words[i]
+        flat.scratch[at.DRIVEN, count], flat.words[at.JOINED, count] = row, joined
+        count += joined != 0
+    return count
 
 
 @compiled
 def update(flat, t):
     """UPDATE of tile t with its active vectors; a phase per live polarity."""
-    p, register, table = flat.P[t], flat.R[t], flat.words[at.TABLE]
-    slots, mode, line = p[at.SLOTS], p[at.LOW_DISCREPANCY] != 0, p[at.LINE]
-    padded = p[at.BLOCKS] * BLOCK
-    rows, signs = flat.words[at.ROW_WORDS, :padded], flat.signs[line : line + padded]
-    durations, mixed = flat.durations[line : line + padded], array.mixed(flat, t)
+    p, register = flat.P[t], flat.R[t]
+    slots, mode = p[at.SLOTS], p[at.LOW_DISCREPANCY] != 0
     register[at.ROW_LFSR] = word_table(
-        table, register[at.ROW_LFSR], ROW_LAG, register[at.ROW_SCALE],
+        flat.words[at.ROW_TABLE], register[at.ROW_LFSR], ROW_LAG, register[at.ROW_SCALE],
         1 << p[at.PWM_BITS], flat.tables[at.ROW_SLOTS, :slots], p[at.SLOT_BITS], mode,
     )  # fmt: skip
-    look_up(rows, table, durations)
-    # The rows have their words; the same table now serves the columns.
     register[at.COLUMN_LFSR] = word_table(
-        table, register[at.COLUMN_LFSR], COLUMN_LAG, register[at.COLUMN_SCALE],
-        1 << p[at.COLUMN_BITS], flat.tables[at.COLUMN_SLOTS, :slots], p[at.SLOT_BITS], mode,
+        flat.words[at.COLUMN_TABLE], register[at.COLUMN_LFSR], COLUMN_LAG,
+        register[at.COLUMN_SCALE], 1 << p[at.COLUMN_BITS], flat.tables[at.COLUMN_SLOTS, :slots],
+        p[at.SLOT_BITS], mode,
     )  # fmt: skip
-    every_row = flat.words[at.EVERY_ROW, :padded]
-    every_row[:] = rows
+    mixed = array.mixed(flat, t)
     for phase in range(2):
-        if mixed:
-            rows[:] = every_row
-            drop_other(rows, signs, 1 - 2 * phase)
-        elif phase != (register[at.INVERTED_ROWS] != 0):
+        if not mixed and phase != (register[at.INVERTED_ROWS] != 0):
             continue
-        count = array.driven_blocks(flat.scratch[at.DRIVEN], rows)
+        count = list_blocks(flat, t, 1 - 2 * phase if mixed else 0)
         array.update(flat, t, count, list_pulsed(flat, t, phase))
         register[at.UPDATES] += 1
         array.wait(flat, t, p[at.UPDATE_NS])
@@ -115,18 +118,30 @@ def activate(flat, t):
     """Clipped ReLU of tile t's codes into the active row vector of tile t + 1."""
     p, line = flat.P[t], flat.P[t + 1, at.LINE]
     shift, top = p[at.FORWARD_BITS] - 1 - p[at.PWM_BITS], (1 << p[at.PWM_BITS]) - 1
-    for j in range(p[at.COLUMNS]):
-        positive = max(flat.columns[at.CODE, p[at.COLUMN] + j], 0)
-        flat.durations[line + j] = np.int32(min(round_half_even(positive, shift), top))
+    codes = flat.columns[at.CODE, p[at.COLUMN] : p[at.COLUMN] + p[at.COLUMNS]]
+    durations = flat.durations[line : line + p[at.COLUMNS]]
+    for j in range(durations.shape[0]):
+        durations[j] = np.int32(min(round_half_even(max(codes[j], 0), shift), top))
     flat.durations[line + p[at.COLUMNS]] = np.int32(top)
 
 
 @compiled
 def enter_image(flat, image):
     """An image's row codes (inputs,) and the bias into the first tile's row vector."""
-    for i in range(image.shape[0]):
-        flat.durations[i] = np.int32(image[i])
+    durations = flat.durations[: image.shape[0]]
+    for i in range(durations.shape[0]):
+        durations[i] = np.int32(image[i])
     flat.durations[image.shape[0]] = np.int32((1 << flat.P[0, at.PWM_BITS]) - 1)
+
+
+@compiled
+def first_largest(codes):
+    """Where the largest of some codes (n,) is."""
+    best = 0
+    for j in range(codes.shape[0]):
+        if codes[j] > codes[best]:
+            best = j
+    return best
 
 
 @compiled
@@ -138,7 +153,7 @@ def output_error(flat, label):
     codes = flat.columns[at.CODE, c : c + classes]
     errors = flat.columns[at.ERROR, c : c + classes]
     full = (1 << p[at.COLUMN_BITS]) - 1
-    largest = codes.max()
+    largest = codes[first_largest(codes)]
     total = np.int64(0)
     for j in range(classes):
         total += table[largest - codes[j]]
@@ -155,30 +170,28 @@ def output_error(flat, label):
         errors[worst] += others - full
         others = full
     errors[label] = others
-    return np.any(errors)
+    return others != 0
 
 
 @compiled
 def pass_errors(flat, t, back):
     """BACKWARD codes (rows,) of tile t + 1 as masked column codes of tile t; True if any."""
     p, limit = flat.P[t], (1 << flat.P[t, at.COLUMN_BITS]) - 1
-    c, clipped = p[at.COLUMN], (1 << (p[at.FORWARD_BITS] - 1)) - 1
-    found = False
-    for j in range(p[at.COLUMNS]):
-        error = clip(round_half_even(back[j], p[at.GAIN_SHIFT]), -limit, limit)
-        code = flat.columns[at.CODE, c + j]
-        error = error if code > 0 and code < clipped else 0
-        flat.columns[at.ERROR, c + j] = error
-        found |= error != 0
-    return found
+    clipped, found = (1 << (p[at.FORWARD_BITS] - 1)) - 1, np.int64(0)
+    columns, shift = slice(p[at.COLUMN], p[at.COLUMN] + p[at.COLUMNS]), p[at.GAIN_SHIFT]
+    codes, errors = flat.columns[at.CODE, columns], flat.columns[at.ERROR, columns]
+    for j in range(errors.shape[0]):
+        error = clip(round_half_even(back[j], shift), -limit, limit)
+        errors[j] = error if codes[j] > 0 and codes[j] < clipped else 0
+        found |= errors[j]
+    return found != 0
 
 
 @entry
 def train(flat, images, labels):
     """Train on examples in order: images (n, inputs) uint8, labels (n,)."""
     tiles = flat.P.shape[0]
-    start = np.zeros(tiles, np.int64)
-    back = flat.scratch[at.READ]
+    start, back = flat.R[:, at.STARTED], flat.scratch[at.READ]
     for n in range(images.shape[0]):
         enter_image(flat, images[n])
         for t in range(tiles):
@@ -226,34 +239,19 @@ def present_weights(flat, weights):
 def evaluate(flat, images, labels, weights):
     """How many examples the weights (padded cells,) classify; noise by example."""
     tiles, scratch = flat.P.shape[0], flat.scratch
-    ordinals = np.zeros_like(scratch[0])
     correct = 0
     for n in range(images.shape[0]):
         enter_image(flat, images[n])
         for t in range(tiles):
-            p = flat.P[t]
-            count = p[at.COLUMNS]
-            columns = slice(p[at.COLUMN], p[at.COLUMN] + count)
-            charge, noise = scratch[at.CHARGE, :count], scratch[at.NOISE, :count]
+            charge = scratch[at.CHARGE, : flat.P[t, at.COLUMNS]]
             charge[:] = 0
             array.integrate_columns(flat, t, weights, charge, -1)
-            array.draw_noise(noise, flat.seed, EVALUATION, t, ordinals[:count], n)
-            array.to_codes(
-                flat.columns[at.CODE, columns],
-                charge,
-                noise,
-                p[at.FORWARD_NOISE],
-                flat.columns[at.COLUMN_OFFSET, columns],
-                flat.columns[at.FORWARD_OFFSET, columns],
-                p[at.CALIBRATION],
-                array.bit_reversed(n, p[at.CALIBRATION]),
-                p[at.FORWARD_SHIFT],
-                p[at.FORWARD_BITS],
-            )
+            dither = array.bit_reversed(n, flat.P[t, at.CALIBRATION])
+            array.convert_forward(flat, t, charge, EVALUATION, scratch[at.ZEROS], n, dither)
             if t < tiles - 1:
                 activate(flat, t)
         classes = flat.columns[at.CODE, flat.P[tiles - 1, at.COLUMN] :]
-        correct += np.argmax(classes) == labels[n]
+        correct += first_largest(classes) == labels[n]
     return correct
 
 
@@ -262,32 +260,33 @@ def auto_zero(flat, t, mechanism, ordinals, channel, found, scale, shift, bits):
     """Offsets `found` (channels,) of one side from averaged zero-drive conversions."""
     p, scratch, count = flat.P[t], flat.scratch, found.shape[0]
     total, codes = scratch[at.TOTAL, :count], scratch[at.READ, :count]
-    noise, zero = scratch[at.NOISE, :count], scratch[at.OLD_LOWER, :count]
-    charge = scratch[at.CHARGE, :count]
-    charge[:] = 0
-    zero[:] = 0
+    zero = scratch[at.ZEROS, :count]
     total[:] = 0
     for _ in range(1 << p[at.CALIBRATION]):
-        array.draw_noise(noise, flat.seed, mechanism, t, ordinals, 0)
+        array.to_codes(
+            codes, zero, flat.seed, mechanism, t, ordinals, 0, scale, channel, zero, 0, 0, shift,
+            bits,
+        )  # fmt: skip
         ordinals += 1
-        array.to_codes(codes, charge, noise, scale, channel, zero, 0, 0, shift, bits)
         total += codes
         array.wait(flat, t, p[at.CONVERSION_NS])
-    found[:] = total
+    for j in range(count):
+        found[j] = total[j]
 
 
 @entry
 def calibrate(flat, t):
     """Auto-zero both sides of tile t."""
     p = flat.P[t]
-    columns = flat.columns[:, p[at.COLUMN] : p[at.COLUMN] + p[at.COLUMNS]]
-    rows = flat.rows[:, p[at.ROW] : p[at.ROW] + p[at.ROWS]]
+    columns = slice(p[at.COLUMN], p[at.COLUMN] + p[at.COLUMNS])
+    rows = slice(p[at.ROW], p[at.ROW] + p[at.ROWS])
     auto_zero(
-        flat, t, array.COLUMN_NOISE, columns[at.COLUMN_ORDINAL], columns[at.COLUMN_OFFSET],
-        columns[at.FORWARD_OFFSET], p[at.FORWARD_NOISE], p[at.FORWARD_SHIFT], p[at.FORWARD_BITS],
+        flat, t, array.COLUMN_NOISE, flat.columns[at.COLUMN_ORDINAL, columns],
+        flat.columns[at.COLUMN_OFFSET, columns], flat.columns[at.FORWARD_OFFSET, columns],
+        p[at.FORWARD_NOISE], p[at.FORWARD_SHIFT], p[at.FORWARD_BITS],
     )  # fmt: skip
     auto_zero(
-        flat, t, array.ROW_NOISE, rows[at.ROW_ORDINAL], rows[at.ROW_OFFSET],
-        rows[at.BACKWARD_OFFSET], p[at.BACKWARD_NOISE], p[at.BACKWARD_SHIFT],
+        flat, t, array.ROW_NOISE, flat.rows[at.ROW_ORDINAL, rows], flat.rows[at.ROW_OFFSET, rows],
+        flat.rows[at.BACKWARD_OFFSET, rows], p[at.BACKWARD_NOISE], p[at.BACKWARD_SHIFT],
         p[at.BACKWARD_BITS],
     )  # fmt: skip

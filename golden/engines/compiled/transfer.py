@@ -13,7 +13,14 @@ from golden.digital.transfer import Kind
 from golden.engines.compiled import array, pcm
 from golden.engines.compiled import layout as at
 from golden.engines.compiled.cache import compiled, entry
-from golden.engines.compiled.draws import clip, popcount, round_half_even, scaled
+from golden.engines.compiled.draws import (
+    bell,
+    clip,
+    philox,
+    popcount,
+    round_half_even,
+    scaled,
+)
 
 ALL, HIGHER, LOWER = 0, 1, 2
 TRANSFER, LOAD = Kind.TRANSFER.value, Kind.LOAD.value
@@ -52,73 +59,80 @@ def wait_row(flat, t, row, duration_ns):
 
 
 @compiled
-def add_codes(total, charge, noise, spread, offsets, shift, low, high):
-    """total (columns,) += one conversion of charge (columns,)."""
-    for j in range(total.shape[0]):
-        value = charge[j] + scaled(noise[j], spread[j])
-        value += (offsets[j] << shift) >> array.OFFSET_BITS
-        total[j] += clip(round_half_even(value, shift), low, high)
+def convert(total, charge, spread, lines, ordinals, ahead, seed, t, shift, bits):
+    """total (n,) += a conversion in READ's range of charge (n,), offset included.
+
+    lines (n,) are the columns, ordinals (n,) theirs; spread (n,) int32, as it keeps the product
+    one of 32 by 32 bits.
+    """
+    tile, ahead = np.uint64(t), np.uint64(ahead)
+    high = (np.int64(1) << (bits - 1)) - 1
+    for k in range(total.shape[0]):
+        ordinal = np.uint64(ordinals[k]) + ahead
+        draw = bell(philox(seed, np.uint64(COLUMN_NOISE), tile, np.uint64(lines[k]), ordinal))
+        value = charge[k] + scaled(draw, np.int64(spread[k]))
+        total[k] += clip(round_half_even(value, shift), -high - 1, high)
 
 
 @compiled
 def join_spreads(spread, floor):
-    """spread (columns,) = root of its square plus floor squared, rounded down."""
-    for j in range(spread.shape[0]):
-        square = spread[j] * spread[j] + floor * floor
-        spread[j] = np.int64(np.sqrt(np.float64(square)))
+    """spread (n,) = root of its square plus floor squared, rounded down."""
+    for k in range(spread.shape[0]):
+        square = np.int64(spread[k]) * np.int64(spread[k]) + floor * floor
+        spread[k] = np.int32(np.sqrt(np.float64(square)))
 
 
 @compiled
-def convert_read(flat, t, row, charge, spread, total, repeats):
-    """total (columns,) += sum of `repeats` conversions in READ's range."""
-    p = flat.P[t]
-    count, c, shift = p[at.COLUMNS], p[at.COLUMN], p[at.READ_SHIFT]
-    low = -(np.int64(1) << (p[at.READ_BITS] - 1))
-    high = -low - 1
-    noise = flat.scratch[at.NOISE, :count]
-    ordinals = flat.columns[at.COLUMN_ORDINAL, c : c + count]
-    offsets = flat.columns[at.COLUMN_OFFSET, c : c + count]
-    for repeat in range(repeats):
-        array.draw_noise(noise, flat.seed, COLUMN_NOISE, t, ordinals, repeat)
-        add_codes(total, charge, noise, spread, offsets, shift, low, high)
-    ordinals += repeats
-    wait_row(flat, t, row, repeats * p[at.CONVERSION_NS])
-
-
-@compiled
-def read(flat, t, row, pair, codes):
-    """READ a row into weight codes (columns,)."""
-    p, cells, scratch = flat.P[t], flat.cells, flat.scratch
-    columns, average, floor = p[at.COLUMNS], p[at.READ_AVERAGE], p[at.READ_NOISE]
-    total, charge = scratch[at.TOTAL, :columns], scratch[at.CHARGE, :columns]
-    spread = scratch[at.SPREADS, :columns]
-    total[:] = 0
-    charge[:] = 0
-    spread[:] = floor
-    convert_read(flat, t, row, charge, spread, total, 1)
-    for j in range(columns):
-        total[j] = -(total[j] << average)
-    pcm.write_back_drift(flat, t, row)
-    a = p[at.CELL] + row * columns
-    sign = 1 - 2 * flat.rows[at.POLARITY, p[at.ROW] + row]
-    if pair != LOWER:
-        for j in range(columns):
-            charge[j] = np.int64(cells[at.HIGHER, a + j])
-            spread[j] = np.int64(cells[at.READ_SPREAD, a + j])
+def charge_pairs(flat, t, row, wanted, charge, spread):
+    """charge (n,) += the pairs of the columns `wanted` (n,); their noise joins spread (n,)."""
+    p, cells, a = flat.P[t], flat.cells, flat.P[t, at.CELL] + row * flat.P[t, at.COLUMNS]
+    for k in range(wanted.shape[0]):
+        cell = a + wanted[k]
+        charge[k] += cells[at.HIGHER, cell]
+        spread[k] = cells[at.READ_SPREAD, cell]
         if p[at.SET_PULSE]:
-            for j in range(columns):
-                largest = np.int64(max(cells[at.G_PLUS, a + j], cells[at.G_MINUS, a + j]))
-                spread[j] = ((p[at.READ_SLOPE] * largest) >> 16) + p[at.READ_FLOOR]
-        join_spreads(spread, floor)
+            largest = np.int64(max(cells[at.G_PLUS, cell], cells[at.G_MINUS, cell]))
+            spread[k] = np.int32(((p[at.READ_SLOPE] * largest) >> 16) + p[at.READ_FLOOR])
+    join_spreads(spread, p[at.READ_NOISE])
+
+
+@compiled
+def read(flat, t, row, pair, wanted, codes):
+    """READ a row: the weight codes (n,) of the columns `wanted` (n,).
+
+    Every column converts, but a draw does not depend on others: what nobody looks at is not drawn.
+    """
+    p, scratch, count = flat.P[t], flat.scratch, wanted.shape[0]
+    c, shift, bits, average = p[at.COLUMN], p[at.READ_SHIFT], p[at.READ_BITS], p[at.READ_AVERAGE]
+    total, charge = scratch[at.TOTAL, :count], scratch[at.CHARGE, :count]
+    ordinals, spread = scratch[at.ORDINALS, :count], flat.work[at.SPREADS, :count]
+    for k in range(count):
+        ordinals[k] = flat.columns[at.COLUMN_ORDINAL, c + wanted[k]]
+        charge[k] = (flat.columns[at.COLUMN_OFFSET, c + wanted[k]] << shift) >> array.OFFSET_BITS
+    total[:] = 0
+    spread[:] = np.int32(p[at.READ_NOISE])
+    convert(total, charge, spread, wanted, ordinals, 0, flat.seed, t, shift, bits)
+    for k in range(count):
+        total[k] = -(total[k] << average)
+    wait_row(flat, t, row, p[at.CONVERSION_NS])
+    pcm.write_back_drift(flat, t, row)
+    if pair != LOWER:
+        charge_pairs(flat, t, row, wanted, charge, spread)
     if pair != HIGHER:
-        for j in range(columns):
-            lower = np.int64(flat.work[at.ROW_LOWER, j]) + cells[at.MISMATCH, a + j]
-            charge[j] += sign * lower
+        a, sign = p[at.CELL] + row * p[at.COLUMNS], 1 - 2 * flat.rows[at.POLARITY, p[at.ROW] + row]
+        for k in range(count):
+            j = wanted[k]
+            charge[k] += sign * (flat.work[at.ROW_LOWER, j] + flat.cells[at.MISMATCH, a + j])
     wait_row(flat, t, row, p[at.READ_NS])
-    convert_read(flat, t, row, charge, spread, total, 1 << average)
-    limit = np.int64(1) << (p[at.READ_BITS] - 1)
-    for j in range(columns):
-        codes[j] = clip(round_half_even(total[j], average), -limit, limit - 1)
+    repeats = 1 << average
+    for repeat in range(1, 1 + repeats):
+        convert(total, charge, spread, wanted, ordinals, repeat, flat.seed, t, shift, bits)
+    counters = flat.columns[at.COLUMN_ORDINAL, c : c + p[at.COLUMNS]]
+    counters += 1 + repeats
+    wait_row(flat, t, row, repeats * p[at.CONVERSION_NS])
+    limit = np.int64(1) << (bits - 1)
+    for k in range(count):
+        codes[k] = clip(round_half_even(total[k], average), -limit, limit - 1)
 
 
 @compiled
@@ -128,110 +142,117 @@ def sign_of(value):
 
 
 @compiled
-def program(flat, t, row, p_new):
-    """RESET, SET and verify until within tolerance or at the limit; target in scratch."""
-    p, register, scratch = flat.P[t], flat.R[t], flat.scratch
-    columns, limit = p[at.COLUMNS], p[at.C_MAX]
-    target, c = scratch[at.TARGET, :columns], scratch[at.C, :columns]
-    steps, higher = scratch[at.STEPS, :columns], scratch[at.READ, :columns]
-    programming = scratch[at.PROGRAMMING, :columns]
-    sign = 1 - 2 * p_new
-    pending = 0
-    for j in range(columns):
-        signed = sign * target[j]
-        small = target[j] == 0 or (signed > 0 and signed < p[at.OFFSET])
-        programming[j] = np.int64(not small) & p[at.PROGRAM_PCM]
-        pending += programming[j]
-        c[j] = target[j]
-    attempt = 0
-    while True:
-        pcm.reset(flat, t, row, scratch[at.EVERYTHING] if attempt == 0 else programming)
-        wait_row(flat, t, row, p[at.RESET_NS])
-        if pending == 0:
-            return
-        longest = 0
-        for j in range(columns):
-            steps[j] = 0
-            if programming[j]:
-                steps[j] = flat.tables[at.SET_TABLE, abs(c[j]) >> p[at.SET_SHIFT]]
-                longest = max(longest, steps[j])
-        pcm.set_ramp(flat, t, row, programming, c, steps)
-        wait_row(flat, t, row, flat.tables[at.RAMP_NS, longest])
-        attempt += 1
-        register[at.ATTEMPTS] += 1
-        read(flat, t, row, HIGHER, higher)
-        pending = 0
-        for j in range(columns):
-            error = target[j] - higher[j]
-            programming[j] &= np.int64(abs(error) > p[at.PROG_TOL])
-            if programming[j]:
-                pending += 1
-                side = sign_of(target[j])
-                c[j] = side * clip(side * (c[j] + error), 1, limit)
-        if pending == 0:
-            return
-        if attempt == p[at.PROG_LIMIT]:
-            register[at.NOT_PROGRAMMED] += pending
-            return
+def still_wrong(listed, target, higher, c, tolerance, limit):
+    """Keep of `listed` (n,) the columns whose pair is off its target, and correct their c.
+
+    higher (n,) are the codes read. Returns how many are left.
+    """
+    count = 0
+    for k in range(listed.shape[0]):
+        j = listed[k]
+        error, side = target[j] - higher[k], sign_of(target[j])
+        if abs(error) > tolerance:
+            # c keeps the target's sign and never reaches zero: one device, at least one code.
+            c[j] = side * clip(side * (c[j] + error), 1, limit)
+            listed[count] = j
+            count += 1
+    return count
 
 
 @compiled
-def pulse_cells(lower, up, down, words, directions, slope, bound):
-    """A trim's UPDATE of a row (columns,): every slot against the words, without a branch."""
-    for j in range(lower.shape[0]):
-        count, direction = np.int64(popcount(words[j])), np.int64(directions[j])
-        g, charge = np.int64(lower[j]), direction > 0
-        step = np.int64(up[j]) if charge else np.int64(down[j])
+def program(flat, t, row, p_new):
+    """RESET, SET and verify until within tolerance or at the limit; target in scratch."""
+    p, register, scratch = flat.P[t], flat.R[t], flat.scratch
+    columns = p[at.COLUMNS]
+    target, c = scratch[at.TARGET, :columns], scratch[at.C, :columns]
+    steps, higher, listed = scratch[at.STEPS], scratch[at.READ], scratch[at.LISTED]
+    sign, pending = 1 - 2 * p_new, 0
+    for j in range(columns):
+        signed = sign * target[j]
+        small = target[j] == 0 or (signed > 0 and signed < p[at.OFFSET])
+        c[j] = target[j]
+        listed[pending] = j
+        pending += np.int64(not small) & p[at.PROGRAM_PCM]
+    pcm.reset(flat, t, row, scratch[at.EVERYTHING, :columns])
+    wait_row(flat, t, row, p[at.RESET_NS])
+    for attempt in range(1, p[at.PROG_LIMIT] + 1):
+        if pending == 0:
+            return
+        if attempt > 1:
+            pcm.reset(flat, t, row, listed[:pending])
+            wait_row(flat, t, row, p[at.RESET_NS])
+        longest = 0
+        for k in range(pending):
+            steps[k] = flat.tables[at.SET_TABLE, abs(c[listed[k]]) >> p[at.SET_SHIFT]]
+            longest = max(longest, steps[k])
+        pcm.set_ramp(flat, t, row, listed[:pending], c, steps)
+        wait_row(flat, t, row, flat.tables[at.RAMP_NS, longest])
+        register[at.ATTEMPTS] += 1
+        read(flat, t, row, HIGHER, listed[:pending], higher)
+        pending = still_wrong(listed[:pending], target, higher, c, p[at.PROG_TOL], p[at.C_MAX])
+    register[at.NOT_PROGRAMMED] += pending
+
+
+@compiled
+def pulse_cells(lower, listed, up, down, words, directions, slope, bound):
+    """A trim's UPDATE of the columns `listed` (n,) where nothing is drawn; words (n,)."""
+    for k in range(listed.shape[0]):
+        j, count, direction = listed[k], np.int64(popcount(words[k])), np.int64(directions[k])
+        g = np.int64(lower[j])
+        step = np.int64(up[j]) if direction > 0 else np.int64(down[j])
         tilt = (slope * direction * (g >> SLOPE_BITS)) >> SLOPE_BITS
         change = (count * step * ((1 << SLOPE_BITS) - tilt)) >> SLOPE_BITS
         lower[j] = np.int32(clip(g + direction * change, -bound, bound))
 
 
 @compiled
-def pulse_row(flat, t, row, words, directions):
-    """A trim's UPDATE on the open row: every slot of the row against words (columns,)."""
-    p, lower = flat.P[t], flat.work[at.ROW_LOWER, : flat.P[t, at.COLUMNS]]
-    up, down = flat.row_steps[at.STEP_UP], flat.row_steps[at.STEP_DOWN]
+def pulse_row(flat, t, row, listed, words, directions):
+    """A trim's UPDATE on the open row: every slot of the row against words of `listed` (n,)."""
+    p, lower = flat.P[t], flat.work[at.ROW_LOWER]
+    up, down, bound = flat.row_steps[at.STEP_UP], flat.row_steps[at.STEP_DOWN], p[at.BOUND]
     if not p[at.DIRECT] and not p[at.CYCLE_SCALE]:
-        pulse_cells(lower, up, down, words, directions, p[at.SLOPE], p[at.BOUND])
+        pulse_cells(lower, listed, up, down, words, directions, p[at.SLOPE], bound)
         return
-    for j in range(p[at.COLUMNS]):
-        count = np.int64(popcount(words[j]))
-        if count == 0:
-            continue
-        direction = np.int64(directions[j])
-        line, g = row * p[at.COLUMNS] + j, np.int64(lower[j])
+    for k in range(listed.shape[0]):
+        j, count = listed[k], np.int64(popcount(words[k]))
+        direction, line, g = np.int64(directions[k]), row * p[at.COLUMNS] + j, np.int64(lower[j])
         if p[at.DIRECT]:
             pcm.pulse_cell(flat, t, line, count, np.int64(direction < 0))
             continue
         step = np.int64(up[j] if direction > 0 else down[j])
         change = array.pulse_change(flat, t, line, g, count, step, direction)
-        lower[j] = np.int32(clip(g + direction * change, -p[at.BOUND], p[at.BOUND]))
+        lower[j] = np.int32(clip(g + direction * change, -bound, bound))
 
 
 @compiled
-def still_apart(journal, now, trimming, tolerance):
-    """Drop the columns (columns,) that are within tolerance; returns how many are left."""
-    pending = np.int64(0)
-    for j in range(journal.shape[0]):
-        trimming[j] &= np.int64(abs(journal[j] - now[j]) > tolerance)
-        pending += trimming[j]
-    return pending
+def still_apart(listed, journal, now, residuals, tolerance):
+    """Keep of `listed` (n,) the columns that are not within tolerance, with their residuals.
+
+    now (n,) are the codes read. Returns how many are left.
+    """
+    count = 0
+    for k in range(listed.shape[0]):
+        residual = journal[listed[k]] - now[k]
+        listed[count], residuals[count] = listed[k], residual
+        count += abs(residual) > tolerance
+    return count
 
 
 @compiled
-def aim(journal, now, trimming, damping, last, words, directions, gain, shift, slots, up):
-    """Words and directions (columns,) of the next pulse train; damps where the sign changed."""
-    for j in range(journal.shape[0]):
-        residual = journal[j] - now[j]
+def aim(listed, residuals, damping, last, words, directions, gain, shift, slots, up):
+    """Words and directions (n,) of the next pulse train; damps where the sign changed.
+
+    listed, residuals (n,); damping and last go by column.
+    """
+    for k in range(listed.shape[0]):
+        j, residual = listed[k], residuals[k]
         sign = sign_of(residual)
         damping[j] += np.int64(sign * last[j] < 0)
         last[j] = sign
         count = np.uint64(abs(residual) * gain) >> np.uint64(shift + damping[j])
         count = np.uint64(min(max(np.int64(count), 1), slots))
-        word = (np.uint64(1) << count) - np.uint64(1)
-        words[j] = np.uint32(word if trimming[j] else np.uint64(0))
-        directions[j] = up if residual > 0 else np.int32(-up)
+        words[k] = np.uint32((np.uint64(1) << count) - np.uint64(1))
+        directions[k] = up if residual > 0 else np.int32(-up)
 
 
 @compiled
@@ -240,27 +261,28 @@ def trim(flat, t, row):
     p, register, scratch = flat.P[t], flat.R[t], flat.scratch
     columns = p[at.COLUMNS]
     journal = flat.columns[at.JOURNAL, p[at.COLUMN] : p[at.COLUMN] + columns]
-    trimming, now = scratch[at.PROGRAMMING, :columns], scratch[at.READ, :columns]
+    listed, now, residuals = scratch[at.LISTED], scratch[at.READ], scratch[at.RESIDUALS]
     damping, last = scratch[at.DAMPING, :columns], scratch[at.LAST_SIGN, :columns]
     words, directions = flat.words[at.COLUMN_WORDS], flat.work[at.DIRECTIONS]
     up = np.int32(1 - 2 * flat.rows[at.POLARITY, p[at.ROW] + row])
-    trimming[:] = 1
+    for j in range(columns):
+        listed[j] = j
     damping[:] = 0
     last[:] = 0
-    trains = 0
+    pending, trains = columns, 0
     while True:
-        read(flat, t, row, ALL, now)
-        pending = still_apart(journal, now, trimming, p[at.TRIM_TOL])
+        read(flat, t, row, ALL, listed[:pending], now)
+        pending = still_apart(listed[:pending], journal, now, residuals, p[at.TRIM_TOL])
         if pending == 0:
             return
         if trains == p[at.TRIM_LIMIT]:
             register[at.NOT_TRIMMED] += pending
             return
         aim(
-            journal, now, trimming, damping, last, words, directions,
+            listed[:pending], residuals, damping, last, words, directions,
             p[at.TRIM_GAIN], p[at.TRIM_SHIFT], p[at.SLOTS], up,
         )  # fmt: skip
-        pulse_row(flat, t, row, words, directions)
+        pulse_row(flat, t, row, listed[:pending], words, directions)
         register[at.UPDATES] += 1
         wait_row(flat, t, row, p[at.UPDATE_NS])
         trains += 1
@@ -274,11 +296,12 @@ def work_row(flat, t, row, kind):
     journal = flat.columns[at.JOURNAL, c : c + columns]
     limit = np.int64(1) << (p[at.READ_BITS] - 1)
     lower = flat.scratch[at.OLD_LOWER, :columns]
+    everything = flat.scratch[at.EVERYTHING, :columns]
     open_row(flat, t, row)
     if kind == TRANSFER:
         if p[at.COMPENSATION]:
-            read(flat, t, row, LOWER, lower)
-        read(flat, t, row, ALL, journal)
+            read(flat, t, row, LOWER, everything, lower)
+        read(flat, t, row, ALL, everything, journal)
         if p[at.COMPENSATION]:
             for j in range(columns):
                 more = round_half_even(lower[j] * p[at.COMPENSATION], 8)
@@ -292,7 +315,7 @@ def work_row(flat, t, row, kind):
     register[at.INVERTED_ROWS] += p_new - polarity[r]
     polarity[r] = p_new
     flat.signs[p[at.LINE] + row] = np.int32(1 - 2 * p_new)
-    read(flat, t, row, LOWER, lower)
+    read(flat, t, row, LOWER, everything, lower)
     sign = 1 - 2 * p_new
     for j in range(columns):
         wanted = journal[j] - sign * p[at.OFFSET] - lower[j]

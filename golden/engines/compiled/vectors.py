@@ -23,8 +23,12 @@ from golden.analog.tables import VALUE_BITS
 BLOCK = 8
 LANES = BLOCK // 2
 
-_I16, _I32, _I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
-_V16, _V32 = ir.VectorType(_I16, BLOCK), ir.VectorType(_I32, BLOCK)
+_I8, _I16, _I32, _I64 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)
+_V8, _V16, _V32 = (
+    ir.VectorType(_I8, 4 * BLOCK),
+    ir.VectorType(_I16, BLOCK),
+    ir.VectorType(_I32, BLOCK),
+)
 _V64 = ir.VectorType(_I64, LANES)
 _TURN = ir.Constant(_V32, [lane ^ 1 for lane in range(BLOCK)])
 _int32, _int64 = types.int32, types.int64
@@ -78,6 +82,15 @@ def _even_odd(builder: Any, block: Any) -> tuple[Any, Any]:
     return _sign_extended(builder, pairs), builder.ashr(pairs, _constant(_V64, 32))
 
 
+def _ones(builder: Any, words: Any) -> Any:
+    """Ones in each lane: counted by bytes, and the bytes added up by a product."""
+    ctpop = cgutils.get_or_insert_function(
+        builder.module, ir.FunctionType(_V8, [_V8]), f"llvm.ctpop.v{4 * BLOCK}i8"
+    )
+    bytewise = builder.bitcast(builder.call(ctpop, [builder.bitcast(words, _V8)]), _V32)
+    return builder.lshr(builder.mul(bytewise, _constant(_V32, 0x01010101)), _constant(_V32, 24))
+
+
 BLOCKS_AT_ONCE = 4
 
 
@@ -86,8 +99,7 @@ def dot_blocks(typing_context, sums, columns, weight, places, drive, rows, first
     """FORWARD of four blocks: sums[4 j + lane] += their rows, for j < columns.
 
     sums: int64, four a column, to be added up at the end; weight, drive: int32; places, rows:
-    int64, where block k's weights and durations start, k = first..first + 3. Reads one weight
-    beyond a block, without using it.
+    int64, where block k's weights and durations start, k = first..first + 3.
     """
     i = _int64
     signature = types.void(sums, i, weight, places, drive, rows, i)
@@ -109,13 +121,10 @@ def dot_blocks(typing_context, sums, columns, weight, places, drive, rows, first
             at = builder.mul(loop.index, _I64(LANES))
             total = _load(builder, sums, at, _V64, 8)
             for place, drives in blocks:
-                even = builder.add(place, offset)
-                # The odd weights are the even ones of a load one weight further on.
-                for parity, x in enumerate(drives):
-                    pairs = _load(builder, weight, builder.add(even, _I64(parity)), _V64)
-                    product = builder.mul(
-                        _sign_extended(builder, pairs), _sign_extended(builder, x)
-                    )
+                pairs = _load(builder, weight, builder.add(place, offset), _V64)
+                odd = builder.lshr(pairs, _constant(_V64, 32))
+                for w, x in zip((pairs, odd), drives, strict=True):
+                    product = builder.mul(_sign_extended(builder, w), _sign_extended(builder, x))
                     total = builder.add(total, product)
             builder.store(total, _place(builder, sums, at, _V64), align=8)
         return context.get_dummy_value()
@@ -159,38 +168,37 @@ def sum_columns(typing_context, charge, row, weight, place, offsets, errors, cou
 @intrinsic
 def pulse_columns(
     typing_context, lower, weight, steps, place, words, signs, row, sign_row, offsets, sides,
-    column_words, directions, slopes, count, bound,
+    column_words, directions, slopes, hits, count, bound,
 ):  # fmt: skip
-    """UPDATE of one block: coincidences of its words with those of a list of columns.
+    """UPDATE of one block: coincidences of its words with those of listed columns.
 
     lower, weight, signs, directions, slopes: int32; steps: int16; words, column_words: uint32;
-    offsets, sides: int64, where steps[place + sides] are those of the direction; `count` columns.
-    The formula is that of golden.analog.capacitor.Capacitors.pulse.
+    offsets, sides: int64, where steps[place + sides] are those of the direction; hits: int64, the
+    `count` entries of the lists that are meant. The formula is that of
+    golden.analog.capacitor.Capacitors.pulse.
     """
     i = _int64
     signature = types.void(
         lower, weight, steps, i, words, signs, i, i, offsets, sides, column_words, directions,
-        slopes, i, _int32,
+        slopes, hits, i, _int32,
     )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        lower, weight, steps, words, signs, *lists = _data(
-            context, builder, signature, arguments, 0, 1, 2, 4, 5, 8, 9, 10, 11, 12
+        lower, weight, steps, words, signs, *lists, hits = _data(
+            context, builder, signature, arguments, 0, 1, 2, 4, 5, 8, 9, 10, 11, 12, 13
         )
-        place, row, sign_row, count = (arguments[k] for k in (3, 6, 7, 13))
-        bound = _splat(builder, arguments[14], _V32)
+        place, row, sign_row, count = (arguments[k] for k in (3, 6, 7, 14))
+        bound = _splat(builder, arguments[15], _V32)
         low = builder.neg(bound)
-        ctpop = cgutils.get_or_insert_function(
-            builder.module, ir.FunctionType(_V32, [_V32]), f"llvm.ctpop.v{BLOCK}i32"
-        )
         bits, one = _constant(_V32, SLOPE_BITS), _constant(_V32, 1 << SLOPE_BITS)
         row_words = _load(builder, words, row, _V32)
         sign = _load(builder, signs, sign_row, _V32)
         with cgutils.for_range(builder, count, intp=_I64) as loop:
-            offset, side, *values = (_item(builder, each, loop.index) for each in lists)
+            hit = _item(builder, hits, loop.index)
+            offset, side, *values = (_item(builder, each, hit) for each in lists)
             at, side = builder.add(place, offset), builder.add(place, side)
             word, direction, slope = (_splat(builder, value, _V32) for value in values)
-            pulses = builder.call(ctpop, [builder.and_(row_words, word)])
+            pulses = _ones(builder, builder.and_(row_words, word))
             g = _load(builder, lower, at, _V32)
             step = builder.sext(_load(builder, steps, side, _V16, 2), _V32)
             tilt = builder.mul(slope, builder.ashr(g, bits))
