@@ -17,6 +17,8 @@ def saturate(values: IntArray, code: Signed) -> IntArray:
 
 def at_rail(raw: IntArray, code: Signed) -> int:
     """How many raw codes stand at a rail: they count as saturated."""
+    if raw.max() < code.high and raw.min() > code.low:
+        return 0
     return int(np.count_nonzero((raw == code.low) | (raw == code.high)))
 
 
@@ -28,7 +30,7 @@ def corrected(
     `dither` (0..2^fraction_bits - 1) runs through all fractions, so that over time a channel has
     no offset left: half an LSB on every error of a neuron would train its weights astray.
     """
-    return saturate(((raw << fraction_bits) - offsets + dither) >> fraction_bits, code)
+    return saturate(raw + ((dither - offsets) >> fraction_bits), code)
 
 
 def auto_zero(raw: IntArray) -> IntArray:
@@ -61,5 +63,5 @@ def bit_reversed(count: int, bits: int) -> int:
 
 def read_code(driven: IntArray, undriven: IntArray, average_log2: int, code: Signed) -> IntArray:
     """A READ: n = 2^a conversions (n, columns) minus n times one zero-drive conversion."""
-    total = driven.sum(axis=0) - (undriven << average_log2)
+    total = np.add.reduce(driven, axis=0) - (undriven << average_log2)
     return saturate(round_half_even(total, average_log2), code)
