@@ -104,7 +104,7 @@ class Array:
         elif sign == -1 and inverted == len(fixed):
             weights = fixed - lower
         else:
-            self._drive(1 - 2 * row_lower_swap)
+            self._drive(1 - 2 * row_lower_swap.astype(np.int64))
             weights = fixed + self.signs[:, None] * lower
         self._row_charge = self._row_charge + np.dot(weights, durations.astype(np.float64))
         self.wait(self.spec.timing.backward_phase_ns)
@@ -175,7 +175,8 @@ class Array:
         """The pcm-only cell: a coincidence is a SET pulse on G+ (up) or G- (down)."""
         first = self.updates * 32
         i, columns = counts.nonzero()
-        cells, pulses = rows[i] * self.spec.columns + columns, counts[i, columns]
+        cells = rows[i] * self.spec.columns + columns
+        pulses = counts[i, columns].astype(np.int64)
         for device in (0, 1):
             chosen = charge[columns] == (device == 0)
             self.pcm.pulse_cells(device, cells[chosen], pulses[chosen], first)

@@ -22,6 +22,9 @@ IntArray = NDArray[np.int64]
 SLOPE_BITS = 10
 """The slope acts in steps of 2^-10 of the step size, so that c * step * factor fits 31 bits."""
 
+# Arrays without dimensions: the form of a constant that costs NumPy least a call.
+_SLOPE_BITS, _ONE = np.array(SLOPE_BITS, np.int32), np.array(1 << SLOPE_BITS, np.int32)
+
 SPREAD_BITS = 16
 ROOTS = np.array([nearest(Fraction(str(n**0.5)) * 256) for n in range(33)], np.int64)
 """256 sqrt(n): the spread of n independent cycle-to-cycle steps."""
@@ -54,7 +57,6 @@ class Capacitors:
 
         self.step_up, self.step_down = steps(one + half), steps(one - half)
         self._up_to_down = self.step_up ^ self.step_down
-        self._up, self._down = np.ones(spec.columns, np.int32), np.full(spec.columns, -1, np.int32)
         sigma = capacitor.reference_mismatch
         self.mismatch = variation(Mechanism.REFERENCE, sigma, GRID).astype(np.int32)
         self.lower = np.zeros(shape, np.int32)
@@ -64,6 +66,11 @@ class Capacitors:
         self.slope = nearest(
             as_fraction(capacitor.slope) / as_fraction(capacitor.bound) * (1 << SLOPE_BITS)
         )
+        up, down = np.ones(spec.columns, np.int32), np.full(spec.columns, -1, np.int32)
+        # By charge, for np.where: +1 or -1, the slope along it, no bit or all bits.
+        self._direction = up, down
+        self._slopes = self.slope * up, self.slope * down
+        self._masks = (up >> 1).astype(np.int16), (down >> 1).astype(np.int16)
         self.cycle_scale = bell_scale(as_fraction(capacitor.cycle_to_cycle) * (1 << SPREAD_BITS))
         self._address = (seed, tile)
         self.leak_loss, self.leak_target = _leak(spec, devices)
@@ -82,26 +89,25 @@ class Capacitors:
         """
         # Whole rows, though most cells of them may have no coincidence: rows are copied and
         # reckoned with several times as fast as cells are picked. In place, for the same reason.
-        direction = np.where(charge, self._up, self._down)
         g = self.lower.take(rows, axis=0)
-        step = self._steps(rows, direction)
-        change = g >> SLOPE_BITS
-        change *= direction * self.slope
-        change >>= SLOPE_BITS
-        np.subtract(1 << SLOPE_BITS, change, out=change)
+        step = self._steps(rows, charge)
+        change = g >> _SLOPE_BITS
+        change *= np.where(charge, *self._slopes)
+        change >>= _SLOPE_BITS
+        np.subtract(_ONE, change, out=change)
         change *= step
         change *= counts
-        change >>= SLOPE_BITS
+        change >>= _SLOPE_BITS
         if self.cycle_scale:
             self._add_cycle(change, rows, counts, step, ordinal)
-        change *= direction
+        change *= np.where(charge, *self._direction)
         change += g
         self.lower[rows] = change.clip(self._lowest, self._highest, out=change)
 
-    def _steps(self, rows: NDArray[np.integer], direction: NDArray[np.int32]) -> NDArray[np.int32]:
+    def _steps(self, rows: NDArray[np.integer], charge: NDArray[np.bool_]) -> NDArray[np.int32]:
         """Steps (n, columns) in the direction of each column: up, or up ^ (up ^ down) = down."""
         step = self._up_to_down.take(rows, axis=0)
-        step &= (direction >> 1).astype(np.int16)
+        step &= np.where(charge, *self._masks)
         step ^= self.step_up.take(rows, axis=0)
         return step.astype(np.int32)
 

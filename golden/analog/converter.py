@@ -25,6 +25,7 @@ from spec.tile import TileSpec
 
 IntArray = NDArray[np.int64]
 OFFSET_BITS = 8
+_BELL, _HALF = np.array(2.0**-BELL_SHIFT), np.array(0.5)
 
 
 class Range:
@@ -33,7 +34,9 @@ class Range:
     def __init__(self, code: Signed, shift: int, devices: DeviceParameters) -> None:
         """`shift`: log2 of the LSB in charge units."""
         self.code, self.shift = code, shift
-        self.per_charge, self.low, self.high = 2.0**-shift, float(code.low), float(code.high)
+        # Arrays without dimensions: the form of a constant that costs NumPy least a call.
+        self.per_charge = np.array(2.0**-shift)
+        self.low, self.high = np.array(float(code.low)), np.array(float(code.high))
         self.noise_scale = bell_scale(as_fraction(devices.converter.read_noise) * (1 << shift))
 
 
@@ -82,12 +85,13 @@ class Converters:
         in place of the converter's own: noise is drawn once per result.
         """
         # In float64, where every step is exact (integers below 2^53 and powers of two) and rint
-        # is the one rounding, ties to even.
+        # is the one rounding, ties to even. A spread stays below 2^36, so that its product with a
+        # bell of 18 bits is exact too; a converter's own noise may not and is scaled in integers.
         if spread is None:
             total = self.noise.draw(active, repeats, to.noise_scale)
         else:
-            total = self.noise.draw(active, repeats) * (spread * 2.0**-BELL_SHIFT)
-            total += 0.5
+            total = self.noise.draw(active, repeats) * (spread * _BELL)
+            total += _HALF
             np.floor(total, out=total)
         if to not in self._offset_charges:
             self._offset_charges[to] = offset_charge(self.offsets, to.shift).astype(np.float64)

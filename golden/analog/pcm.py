@@ -257,7 +257,8 @@ class PcmPairs:
         for value, (g, nu, pulses, stuck) in zip(values, self._devices(), strict=True):
             np.copyto(g[row], self._forced(value, stuck[row]), "same_kind", active)
             np.copyto(nu[row], 0, where=active)
-            np.copyto(pulses[row], 0, where=active)
+            if t.set_pulse:
+                np.copyto(pulses[row], 0, where=active)
         np.copyto(self.read_spread[row], 0, where=active)
         self.ordinals[row] += 1
         self.set_ns[row] = self.drift_ns[row] = now_ns

@@ -132,9 +132,9 @@ class NoiseLines:
         self,
         active: NDArray[np.bool_] | None = None,
         repeats: int = 1,
-        scale: int = 1 << BELL_SHIFT,
+        scale: int | None = None,
     ) -> NDArray[np.float64]:
-        """The next `repeats` bells of the active channels times `scale`, (repeats, lines).
+        """The next `repeats` bells (repeats, lines) of the active channels; `scaled` by a scale.
 
         Integers, held in float64 as the converters want them. Channels that are not active give 0
         and do not advance.

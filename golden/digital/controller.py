@@ -143,7 +143,6 @@ class TileController:
 
     def _enter(self, column_codes: IntArray) -> IntArray:
         columns = column_durations(self.spec, column_codes)
-        if self._mask is not None:
-            columns = np.where(self._mask, columns, self._idle)
-        self._columns = np.where(self.active, columns, self._idle)
+        driven = self.active if self._mask is None else self.active & self._mask
+        self._columns = np.where(driven, columns, self._idle)
         return self._columns

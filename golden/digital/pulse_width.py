@@ -38,6 +38,6 @@ def column_durations(spec: TileSpec, column_codes: IntArray) -> NDArray[np.int64
     codes = np.asarray(column_codes)
     if codes.shape != (spec.columns,):
         raise ValueError(f"{codes.shape} column codes for {spec.columns} columns")
-    if np.abs(codes).max() > spec.column_code.high:
+    if np.maximum.reduce(np.abs(codes)) > spec.column_code.high:
         raise ValueError(f"column codes must be within +-{spec.column_code.high}")
     return codes.astype(np.int64)

@@ -308,4 +308,4 @@ def read_row(
     array.integrate_read(row, pair, int(polarity.bits[row]))
     driven = array.convert_read(active, 1 << average)
     codes = read_code(driven, undriven, average, spec.weight_code)
-    return codes if active.all() else np.where(active, codes, 0)
+    return codes if np.count_nonzero(active) == len(active) else np.where(active, codes, 0)

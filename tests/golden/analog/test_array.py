@@ -182,7 +182,7 @@ def test_every_kind_of_words_coincides_slot_by_slot() -> None:
         column_words = rng.integers(0, 1 << 32, 7).astype(np.uint32) & np.uint32(0x10811)
         rows, counts = coincidences(row_words, column_words)
         expected = np.bitwise_count(row_words[:, None] & column_words)
-        assert rows.tolist() == expected.any(axis=1).nonzero()[0].tolist()
+        assert rows.tolist() == np.flatnonzero(expected.any(axis=1)).tolist()
         assert counts.tolist() == expected[rows].tolist()
     assert len(coincidences(row_words, np.zeros(7, np.uint32))[0]) == 0
 
