@@ -65,10 +65,8 @@ def round_half_even(value: Any, shift: int) -> Any:
     """`value / 2**shift`, rounded to nearest, ties to even; a negative shift is exact."""
     if shift <= 0:
         return value << -shift
-    floor = value >> shift
-    rest = value - (floor << shift)
-    half = 1 << (shift - 1)
-    return floor + ((rest > half) | ((rest == half) & ((floor & 1) == 1)))
+    # Just under half is added where the floor is even, half where it is odd.
+    return (value + ((1 << (shift - 1)) - 1) + ((value >> shift) & 1)) >> shift
 
 
 def nearest(value: Fraction) -> int:

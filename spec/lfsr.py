@@ -7,6 +7,8 @@ so a draw (16 steps) is one layer of 16 XORs in hardware and one word operation 
 
 from __future__ import annotations
 
+from typing import Any
+
 LFSR_BITS = 31
 STEPS_A_DRAW = 16
 DRAW_BITS = 16
@@ -15,8 +17,10 @@ COLUMN_LAG = 18
 LFSR_MASK = (1 << LFSR_BITS) - 1
 
 
-def draw(state: int, lag: int) -> int:
+def draw(state: Any, lag: int) -> Any:
     """The state after one draw (16 steps); its low 16 bits are the number drawn.
+
+    Works on `int` and on integer arrays alike.
 
     Bit k of the state is the bit produced k steps ago.
     """

@@ -19,12 +19,17 @@ from spec.tile import TileSpec
 IntArray = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
+KINDS = 33
+"""Words of 32 slots by their number of pulses."""
+
 
 class Array:
     """The analog side of one tile.
 
-    `weights` (rows, columns) float64 holds integers of fine units (so BLAS sums are exact, below
-    2^53): F(G+ - G-) + p (g - g_ref), with p as it was last driven, per row in `signs`.
+    A weight, in fine units, is F(G+ - G-) + p (g - g_ref). `fixed` (rows, columns) int32 is what
+    of it an UPDATE leaves alone: F(G+ - G-) and p times the mismatch of g and g_ref, with p as the
+    row was last driven, in `signs` (0: a write came between). Charges are integers held in
+    float64: sums in BLAS are exact below 2^53.
     """
 
     def __init__(self, spec: TileSpec, devices: DeviceParameters, seed: int, tile: int) -> None:
@@ -38,25 +43,23 @@ class Array:
         self.clock_ns = 0
         self.updates = 0
         self.signs = np.ones(spec.rows, np.int64)
-        self.weights = np.zeros((spec.rows, spec.columns))
+        self.fixed = np.zeros((spec.rows, spec.columns), np.int32)
         self.refresh_weights()
-        self._column_charge = np.zeros(spec.columns, np.int64)
-        self._row_charge = np.zeros(spec.rows, np.int64)
+        self._no_column_charge, self._no_row_charge = np.zeros(spec.columns), np.zeros(spec.rows)
+        self._column_charge, self._row_charge = self._no_column_charge, self._no_row_charge
         self._read_spread: IntArray | None = None
+        self._spread, self._spread_of = np.zeros(spec.columns, np.int64), (-1, -1)
         timing = spec.timing
         self._tick_ns = timing.leak_tick_ns
         self._ramp_ns = timing.set_ramp_ns
 
     # -- the cell ----------------------------------------------------------------------------
 
-    def _cells(self, row: int | slice) -> IntArray:
-        lower = self.capacitors.lower[row] + self.capacitors.mismatch[row]
-        sign = self.signs[row] if isinstance(row, int) else self.signs[row, None]
-        return self.pcm.higher[row] + sign * lower
-
     def refresh_weights(self) -> None:
-        """Recompute `weights` from the devices."""
-        self.weights[:] = self._cells(slice(None))
+        """Recompute `fixed` from the devices and `signs`."""
+        mismatch = self.signs[:, None] * self.capacitors.mismatch
+        self.fixed[:] = self.pcm.higher + mismatch
+        self._find_common_sign()
 
     def weights_now(self, row_lower_swap: NDArray[np.integer]) -> NDArray[np.float64]:
         """Weights (rows, columns) as FORWARD would meet them, drift of this moment included."""
@@ -64,63 +67,91 @@ class Array:
         signs = 1 - 2 * row_lower_swap.astype(np.int64)
         return (self.pcm.drifted(self.clock_ns) + signs[:, None] * lower).astype(np.float64)
 
-    def _drive(self, rows: Mask, lower_swap: int) -> None:
-        """Rows are about to be driven with this swap: bring their weights to its sign."""
-        sign = 1 - 2 * lower_swap
-        for row in np.flatnonzero(rows & (self.signs != sign)):
-            self.signs[row] = sign
-            self.weights[row] = self._cells(int(row))
+    def _drive(self, signs: IntArray) -> None:
+        """Bring `fixed` to these p (rows,)."""
+        for row in (self.signs != signs).nonzero()[0]:
+            sign = self.signs[row] = signs[row]
+            self.fixed[row] = self.pcm.higher[row] + sign * self.capacitors.mismatch[row]
+        self._find_common_sign()
+
+    def _find_common_sign(self) -> None:
+        first = int(self.signs[0])
+        self._common_sign = first if (self.signs == first).all() else 0
+
+    def _written(self, rows: IntArray | int) -> None:
+        self.signs[rows] = self._common_sign = 0
 
     # -- phases ------------------------------------------------------------------------------
 
     def integrate_columns(self, durations: IntArray, lower_swap: int) -> None:
         """FORWARD phase: rows high for `durations` (rows,) cycles; columns integrate."""
-        self._drive(durations > 0, lower_swap)
-        self._column_charge += (durations.astype(np.float64) @ self.weights).astype(np.int64)
+        sign = 1 - 2 * lower_swap
+        if self._common_sign != sign:
+            self._drive(np.where((durations > 0) | (self.signs == 0), sign, self.signs))
+        rows = durations.nonzero()[0]
+        fixed, lower = self.fixed.take(rows, axis=0), self.capacitors.lower.take(rows, axis=0)
+        weights = fixed - lower if lower_swap else fixed + lower
+        drive = durations.take(rows).astype(np.float64)
+        self._column_charge = self._column_charge + np.dot(drive, weights)
         self.wait(self.spec.timing.forward_phase_ns)
 
     def integrate_rows(self, durations: IntArray, row_lower_swap: NDArray[np.integer]) -> None:
         """BACKWARD phase: columns high for signed `durations` (columns,); rows integrate."""
-        for swap in (0, 1):
-            self._drive(row_lower_swap == swap, swap)
-        self._row_charge += (self.weights @ durations.astype(np.float64)).astype(np.int64)
+        fixed, lower, sign = self.fixed, self.capacitors.lower, self._common_sign
+        inverted = np.count_nonzero(row_lower_swap)
+        if sign == 1 and inverted == 0:
+            weights = fixed + lower
+        elif sign == -1 and inverted == len(fixed):
+            weights = fixed - lower
+        else:
+            self._drive(1 - 2 * row_lower_swap.astype(np.int64))
+            weights = fixed + self.signs[:, None] * lower
+        self._row_charge = self._row_charge + np.dot(weights, durations.astype(np.float64))
         self.wait(self.spec.timing.backward_phase_ns)
 
     def integrate_read(self, row: int, pair: Pair, lower_swap: int) -> None:
         """READ phase: one row, one selection of devices. Writes back drift older than a tick."""
         if self.pcm.write_back_drift(row, self.clock_ns):
-            self.weights[row] = self._cells(row)
-        sign = 1 - 2 * lower_swap
-        lower = self.capacitors.lower[row].astype(np.int64) + self.capacitors.mismatch[row]
+            self._written(row)
         if pair is not Pair.LOWER:
-            self._column_charge += self.pcm.higher[row]
-            self._read_spread = joint_spread(self.read_range.noise_scale, self.pcm.read_scale(row))
+            self._column_charge = self._column_charge + self.pcm.higher[row]
+            self._read_spread = self._joint_spread(row)
         if pair is not Pair.HIGHER:
-            self._column_charge += sign * lower
+            lower = self.capacitors.lower[row] + self.capacitors.mismatch[row]
+            charge = self._column_charge
+            self._column_charge = charge - lower if lower_swap else charge + lower
         self.wait(self.spec.timing.read_phase_ns)
+
+    def _joint_spread(self, row: int) -> IntArray:
+        """Spread of a READ of a row; the same for all READs between two writes of its pairs."""
+        written = row, int(self.pcm.ordinals[row])
+        if self._spread_of != written:
+            cells = self.pcm.read_scale(row)
+            self._spread = joint_spread(self.read_range.noise_scale, cells)
+            self._spread_of = written
+        return self._spread
 
     # -- conversions -------------------------------------------------------------------------
 
     def convert_forward(self, active: Mask) -> IntArray:
         """Raw codes (columns,) in FORWARD's range; clears the integrators."""
-        raw = self.columns.convert(self._column_charge, self.forward_range, active)
-        self._column_charge[:] = 0
+        raw = self.columns.convert(self._column_charge, self.forward_range, active)[0]
+        self._column_charge = self._no_column_charge
         self.wait(self.spec.timing.conversion_ns)
         return raw
 
     def convert_backward(self) -> IntArray:
         """Raw codes (rows,) in BACKWARD's range; clears the integrators."""
-        raw = self.rows.convert(self._row_charge, self.backward_range)
-        self._row_charge[:] = 0
+        raw = self.rows.convert(self._row_charge, self.backward_range)[0]
+        self._row_charge = self._no_row_charge
         self.wait(self.spec.timing.conversion_ns)
         return raw
 
     def convert_read(self, active: Mask, repeats: int) -> IntArray:
         """Raw codes (repeats, columns) in READ's range; clears the integrators at the end."""
         charge, spread = self._column_charge, self._read_spread
-        convert = self.columns.convert
-        raw = np.array([convert(charge, self.read_range, active, spread) for _ in range(repeats)])
-        self._column_charge[:] = 0
+        raw = self.columns.convert(charge, self.read_range, active, spread, repeats)
+        self._column_charge = self._no_column_charge
         self._read_spread = None
         self.wait(repeats * self.spec.timing.conversion_ns)
         return raw
@@ -131,46 +162,42 @@ class Array:
         self, row_words: NDArray[np.uint32], column_words: NDArray[np.uint32], charge: Mask
     ) -> None:
         """UPDATE phase: words (rows,) and (columns,) of `slots` pulses; `charge` (columns,)."""
-        rows, columns = np.flatnonzero(row_words), np.flatnonzero(column_words)
-        counts = np.bitwise_count(row_words[rows, None] & column_words[columns])
-        hit = np.flatnonzero(counts)
-        if hit.size:
-            i, j = np.divmod(hit, columns.size)
-            counts, rows, columns = counts.reshape(-1)[hit], rows[i], columns[j]
-            cells = rows * self.spec.columns + columns
+        rows, counts = coincidences(row_words, column_words)
+        if len(rows):
             if self.devices.pcm.direct_update:
-                self._pulse_pairs(cells, counts, charge[columns])
+                self._pulse_pairs(rows, counts, charge)
             else:
-                moves = self.capacitors.pulse(cells, counts, charge[columns], self.updates)
-                self.weights.reshape(-1)[cells] += self.signs[rows] * moves
+                self.capacitors.pulse(rows, counts, charge, self.updates)
         self.updates += 1
         self.wait(self.spec.timing.update_phase_ns)
 
-    def _pulse_pairs(self, cells: IntArray, counts: NDArray[np.uint8], charge: Mask) -> None:
+    def _pulse_pairs(self, rows: IntArray, counts: NDArray[np.int32], charge: Mask) -> None:
         """The pcm-only cell: a coincidence is a SET pulse on G+ (up) or G- (down)."""
         first = self.updates * 32
+        i, columns = counts.nonzero()
+        cells = rows[i] * self.spec.columns + columns
+        pulses = counts[i, columns].astype(np.int64)
         for device in (0, 1):
-            chosen = charge == (device == 0)
-            self.pcm.pulse_cells(device, cells[chosen], counts[chosen].astype(np.int64), first)
-        for row in np.unique(cells // self.spec.columns):
-            self.weights[row] = self._cells(int(row))
+            chosen = charge[columns] == (device == 0)
+            self.pcm.pulse_cells(device, cells[chosen], pulses[chosen], first)
+        self._spread_of = (-1, -1)
+        self._written(rows)
 
     def precharge(self, row: int) -> None:
         """Bring a row's capacitors and their reference to V0."""
         self.capacitors.precharge(row)
-        self.weights[row] = self._cells(row)
         self.wait(self.spec.timing.precharge_ns)
 
     def reset(self, row: int, active: Mask) -> None:
         """RESET both devices of the active columns of a row."""
         self.pcm.reset(row, active, self.clock_ns)
-        self.weights[row] = self._cells(row)
+        self._written(row)
         self.wait(self.spec.timing.reset_ns)
 
     def set(self, row: int, active: Mask, minus: Mask, step_codes: IntArray) -> None:
         """One SET ramp on a row; lasts as long as its longest ramp."""
         self.pcm.set(row, active, minus, step_codes, self.clock_ns)
-        self.weights[row] = self._cells(row)
+        self._written(row)
         self.wait(self._ramp_ns[int(step_codes.max(initial=0))])
 
     # -- time --------------------------------------------------------------------------------
@@ -182,7 +209,6 @@ class Array:
         for _ in range(self.clock_ns // self._tick_ns - ticks):
             if not self.capacitors.leak():
                 break
-            self.refresh_weights()
 
     def worn_rows(self) -> IntArray:
         """pcm-only: rows with a worn pair, a device above the level and the other above a quarter.
@@ -193,3 +219,25 @@ class Array:
         g_plus, g_minus = self.pcm.g_plus, self.pcm.g_minus
         worn = (np.maximum(g_plus, g_minus) > level) & (np.minimum(g_plus, g_minus) > level // 4)
         return np.flatnonzero(worn.any(axis=1))
+
+
+def coincidences(
+    row_words: NDArray[np.uint32], column_words: NDArray[np.uint32]
+) -> tuple[IntArray, NDArray[np.int32]]:
+    """The rows (n,) that meet a column in any slot, and in how many slots each (n, columns)."""
+    any_column = np.bitwise_or.reduce(column_words)
+    if not any_column:
+        return np.zeros(0, np.int64), np.zeros((0, len(column_words)), np.int32)
+    rows = (row_words & any_column).nonzero()[0]
+    words = row_words.take(rows)
+    if len(rows) <= KINDS:
+        return rows, np.bitwise_count(words[:, None] & column_words).astype(np.int32)
+    # Lines of a side compare with shared thresholds, so that a word follows from its number of
+    # pulses: there are few kinds of rows to count for. Any other words are sorted.
+    kind = np.bitwise_count(words)
+    kinds = np.zeros(KINDS, np.uint32)
+    kinds[kind] = words
+    if np.count_nonzero(kinds.take(kind) != words):
+        kinds, kind = np.unique(words, return_inverse=True)
+    counts = np.bitwise_count(kinds[:, None] & column_words).astype(np.int32)
+    return rows, counts.take(kind, axis=0)

@@ -22,6 +22,9 @@ IntArray = NDArray[np.int64]
 SLOPE_BITS = 10
 """The slope acts in steps of 2^-10 of the step size, so that c * step * factor fits 31 bits."""
 
+# Arrays without dimensions: the form of a constant that costs NumPy least a call.
+_SLOPE_BITS, _ONE = np.array(SLOPE_BITS, np.int32), np.array(1 << SLOPE_BITS, np.int32)
+
 SPREAD_BITS = 16
 ROOTS = np.array([nearest(Fraction(str(n**0.5)) * 256) for n in range(33)], np.int64)
 """256 sqrt(n): the spread of n independent cycle-to-cycle steps."""
@@ -53,50 +56,76 @@ class Capacitors:
             return np.clip(value, 0, MAX_STEP).astype(np.int16)
 
         self.step_up, self.step_down = steps(one + half), steps(one - half)
+        self._up_to_down = self.step_up ^ self.step_down
         sigma = capacitor.reference_mismatch
         self.mismatch = variation(Mechanism.REFERENCE, sigma, GRID).astype(np.int32)
         self.lower = np.zeros(shape, np.int32)
         self.bound = nearest(as_fraction(capacitor.bound) * GRID)
+        # As NumPy integers, which spares NumPy a look at the range of its types.
+        self._lowest, self._highest = np.int32(-self.bound), np.int32(self.bound)
         self.slope = nearest(
             as_fraction(capacitor.slope) / as_fraction(capacitor.bound) * (1 << SLOPE_BITS)
         )
+        up, down = np.ones(spec.columns, np.int32), np.full(spec.columns, -1, np.int32)
+        # By charge, for np.where: +1 or -1, the slope along it, no bit or all bits.
+        self._direction = up, down
+        self._slopes = self.slope * up, self.slope * down
+        self._masks = (up >> 1).astype(np.int16), (down >> 1).astype(np.int16)
         self.cycle_scale = bell_scale(as_fraction(capacitor.cycle_to_cycle) * (1 << SPREAD_BITS))
         self._address = (seed, tile)
         self.leak_loss, self.leak_target = _leak(spec, devices)
 
     def pulse(
         self,
-        cells: IntArray,
-        counts: NDArray[np.integer],
+        rows: NDArray[np.integer],
+        counts: NDArray[np.int32],
         charge: NDArray[np.bool_],
         ordinal: int,
-    ) -> NDArray[np.int32]:
-        """Apply `counts` (n,) coincidences to cells (n,), numbered row by row; returns the moves.
+    ) -> None:
+        """Apply `counts` (n, columns) coincidences to whole rows (n,); charge (columns,): up?
 
-        charge (n,): up or down. All steps of one UPDATE see the g that it found. A step shrinks
-        towards the bound it moves to, and grows away from it, by the slope.
+        All steps of one UPDATE see the g that it found. A step shrinks towards the bound it moves
+        to, and grows away from it, by the slope.
         """
-        lower = self.lower.reshape(-1)
-        g = lower[cells]
-        up, down = self.step_up.reshape(-1), self.step_down.reshape(-1)
-        step = np.where(charge, up[cells], down[cells]).astype(np.int32)
-        slope = np.where(charge, np.int32(self.slope), np.int32(-self.slope))
-        factor = (1 << SLOPE_BITS) - ((slope * (g >> SLOPE_BITS)) >> SLOPE_BITS)
-        change = (counts.astype(np.int32) * step * factor) >> SLOPE_BITS
+        # Whole rows, though most cells of them may have no coincidence: rows are copied and
+        # reckoned with several times as fast as cells are picked. In place, for the same reason.
+        g = self.lower.take(rows, axis=0)
+        step = self._steps(rows, charge)
+        change = g >> _SLOPE_BITS
+        change *= np.where(charge, *self._slopes)
+        change >>= _SLOPE_BITS
+        np.subtract(_ONE, change, out=change)
+        change *= step
+        change *= counts
+        change >>= _SLOPE_BITS
         if self.cycle_scale:
-            change = change + self._cycle(cells, counts, step, ordinal)
-        moved = np.where(charge, g + change, g - change)
-        moved = np.minimum(np.maximum(moved, -self.bound), self.bound)
-        lower[cells] = moved
-        return moved - g
+            self._add_cycle(change, rows, counts, step, ordinal)
+        change *= np.where(charge, *self._direction)
+        change += g
+        self.lower[rows] = change.clip(self._lowest, self._highest, out=change)
 
-    def _cycle(
-        self, cells: IntArray, counts: NDArray[np.integer], step: NDArray, ordinal: int
-    ) -> NDArray[np.int32]:
+    def _steps(self, rows: NDArray[np.integer], charge: NDArray[np.bool_]) -> NDArray[np.int32]:
+        """Steps (n, columns) in the direction of each column: up, or up ^ (up ^ down) = down."""
+        step = self._up_to_down.take(rows, axis=0)
+        step &= np.where(charge, *self._masks)
+        step ^= self.step_up.take(rows, axis=0)
+        return step.astype(np.int32)
+
+    def _add_cycle(
+        self,
+        change: NDArray[np.int32],
+        rows: NDArray[np.integer],
+        counts: NDArray[np.int32],
+        step: NDArray[np.int32],
+        ordinal: int,
+    ) -> None:
+        """Cycle-to-cycle noise, drawn for the cells that have a coincidence."""
         seed, tile = self._address
+        hit = counts.nonzero()
+        cells = rows[hit[0]] * self.lower.shape[1] + hit[1]
         draws = bell(philox(seed, Mechanism.CYCLE, tile, cells, ordinal))
-        noise = ((step * ROOTS[counts]) >> 8) * scaled(draws, self.cycle_scale)
-        return (noise >> SPREAD_BITS).astype(np.int32)
+        noise = ((step[hit] * ROOTS[counts[hit]]) >> 8) * scaled(draws, self.cycle_scale)
+        change[hit] += (noise >> SPREAD_BITS).astype(np.int32)
 
     def precharge(self, row: int) -> None:
         """Bring a row and its reference to V0."""
@@ -107,15 +136,18 @@ class Capacitors:
 
         False where nothing moved, and so nothing will before the next write.
         """
-        if self.leak_loss:
-            distance = self.lower.astype(np.int64) - self.leak_target
-            loss = (distance * self.leak_loss + (1 << 29)) >> tables.VALUE_BITS
-            moved = self.lower - loss
-            moved = np.minimum(np.maximum(moved, -self.bound), self.bound)
-            if (moved != self.lower).any():
-                self.lower[:] = moved
-                return True
-        return False
+        if not self.leak_loss:
+            return False
+        loss = np.subtract(self.lower, self.leak_target, dtype=np.int64)
+        loss *= self.leak_loss
+        loss += 1 << 29
+        loss >>= tables.VALUE_BITS
+        moved = self.lower - loss.astype(np.int32)
+        moved.clip(self._lowest, self._highest, out=moved)
+        if np.array_equal(moved, self.lower):
+            return False
+        self.lower[:] = moved
+        return True
 
 
 def _leak(spec: TileSpec, devices: DeviceParameters) -> tuple[int, int]:

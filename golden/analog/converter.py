@@ -10,13 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.analog.parameters import GRID_BITS, DeviceParameters
-from golden.analog.random import Mechanism, NoiseLines, bell, bell_scale, philox, scaled
-from spec.formats import Signed, round_half_even
+from golden.analog.random import (
+    BELL_SHIFT,
+    Mechanism,
+    NoiseLines,
+    bell,
+    bell_scale,
+    philox,
+    scaled,
+)
+from spec.formats import Signed
 from spec.parameter import as_fraction
 from spec.tile import TileSpec
 
 IntArray = NDArray[np.int64]
 OFFSET_BITS = 8
+_BELL, _HALF = np.array(2.0**-BELL_SHIFT), np.array(0.5)
 
 
 class Range:
@@ -25,6 +34,9 @@ class Range:
     def __init__(self, code: Signed, shift: int, devices: DeviceParameters) -> None:
         """`shift`: log2 of the LSB in charge units."""
         self.code, self.shift = code, shift
+        # Arrays without dimensions: the form of a constant that costs NumPy least a call.
+        self.per_charge = np.array(2.0**-shift)
+        self.low, self.high = np.array(float(code.low)), np.array(float(code.high))
         self.noise_scale = bell_scale(as_fraction(devices.converter.read_noise) * (1 << shift))
 
 
@@ -55,27 +67,43 @@ class Converters:
         draws = bell(philox(seed, offset, tile, np.arange(channels), 0))
         sigma = as_fraction(devices.converter.channel_offset) * (1 << OFFSET_BITS)
         self.offsets = scaled(draws, bell_scale(sigma))
+        self._offset_charges: dict[Range, NDArray[np.float64]] = {}
         noise = Mechanism.COLUMN_NOISE if column else Mechanism.ROW_NOISE
         self.noise = NoiseLines(seed, noise, tile, channels)
 
     def convert(
         self,
-        charge: IntArray,
+        charge: NDArray,
         to: Range,
         active: NDArray[np.bool_] | None = None,
         spread: IntArray | None = None,
+        repeats: int = 1,
     ) -> IntArray:
-        """Raw codes (channels,) of charges (channels,); inactive channels give 0.
+        """Raw codes (repeats, channels) of charges (channels,); inactive channels give 0.
 
         `spread` (channels,): bell scale of converter and driven cells together (`joint_spread`),
         in place of the converter's own: noise is drawn once per result.
         """
-        draw = self.noise.draw(active)
-        noise = scaled(draw, to.noise_scale if spread is None else spread)
-        total = charge + noise + offset_charge(self.offsets, to.shift)
-        raw = round_half_even(total, to.shift)
-        raw = np.minimum(np.maximum(raw, to.code.low), to.code.high)
-        return raw if active is None else np.where(active, raw, 0)
+        # In float64, where every step is exact (integers below 2^53 and powers of two) and rint
+        # is the one rounding, ties to even. A spread stays below 2^36, so that its product with a
+        # bell of 18 bits is exact too; a converter's own noise may not and is scaled in integers.
+        if spread is None:
+            total = self.noise.draw(active, repeats, to.noise_scale)
+        else:
+            total = self.noise.draw(active, repeats) * (spread * _BELL)
+            total += _HALF
+            np.floor(total, out=total)
+        if to not in self._offset_charges:
+            self._offset_charges[to] = offset_charge(self.offsets, to.shift).astype(np.float64)
+        total = total + (charge + self._offset_charges[to])
+        total *= to.per_charge
+        np.rint(total, out=total)
+        np.maximum(total, to.low, out=total)
+        np.minimum(total, to.high, out=total)
+        raw = total.astype(np.int64)
+        if active is not None and np.count_nonzero(active) < len(active):
+            raw *= active
+        return raw
 
 
 def offset_charge(offsets: IntArray, shift: int) -> IntArray:

@@ -9,14 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
 from fractions import Fraction
-from functools import cache
+from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from golden.analog import tables
 from golden.analog.parameters import GRID, DeviceParameters, PcmParameters
-from golden.analog.random import Mechanism, bell, bell_scale, philox, scaled
+from golden.analog.random import Mechanism, ProgrammingNoise, bell_scale, philox, scaled
 from spec.formats import nearest, round_half_even
 from spec.parameter import as_fraction
 from spec.tile import SET_STEP_CODES, TileSpec
@@ -81,6 +81,12 @@ class PcmTables:
     drift_log2: int
     """2^30 log2 of the start of the drift clock in ns."""
     drift_t0_ns: int
+
+    @cached_property
+    def after_set(self) -> IntArray:
+        """(5, 256): mean, nu_mean, spread, nu_spread, read_spread, for one look-up a SET."""
+        names = (self.mean, self.nu_mean, self.spread, self.nu_spread, self.read_spread)
+        return np.stack(names)
 
 
 def _programmed_state(pcm: PcmParameters, fine: Fraction) -> dict[str, list[int]]:
@@ -208,6 +214,8 @@ class PcmPairs:
         self.set_ns = np.zeros(spec.rows, np.int64)
         self.drift_ns = np.zeros(spec.rows, np.int64)
         self.ordinals = np.zeros(spec.rows, np.int64)
+        self._noise = ProgrammingNoise(seed, tile, spec.columns)
+        self._any_stuck = devices.pcm.stuck_fraction > 0
         self.stuck_plus = self._stuck(devices, shape, 0)
         self.stuck_minus = self._stuck(devices, shape, 1)
         for row in range(spec.rows):
@@ -227,28 +235,31 @@ class PcmPairs:
         return np.where(stuck, 1 + (bits >> np.uint64(63)), 0).astype(np.uint8)
 
     def _forced(self, values: NDArray, stuck: NDArray[np.uint8]) -> NDArray:
+        if not self._any_stuck:
+            return values
         forced = np.where(stuck == 1, self.tables.stuck_on, values)
         return np.where(stuck == 2, 0, forced)
 
-    def _bits(self, mechanism: Mechanism, row: int, device: int) -> NDArray[np.uint64]:
-        cells = row * self._columns + np.arange(self._columns)
-        ordinal = 2 * int(self.ordinals[row]) + device
-        return philox(self._seed, mechanism, self._tile, cells, ordinal)
-
     def _settle(self, row: int) -> None:
-        difference = self.g_plus[row].astype(np.int64) - self.g_minus[row]
-        self.higher[row] = round_half_even(difference * self.tables.gain, F_BITS)
+        self.higher[row] = self._amplified(self.g_plus[row], self.g_minus[row])
+
+    def _amplified(self, g_plus: NDArray, g_minus: NDArray) -> NDArray[np.float64]:
+        """F(G+ - G-), in float64: exact, with rint as its one rounding, ties to even."""
+        difference = np.subtract(g_plus, g_minus, dtype=np.float64)
+        difference *= self.tables.gain * 2.0**-F_BITS
+        return np.rint(difference, out=difference)
 
     def reset(self, row: int, active: NDArray[np.bool_], now_ns: int) -> None:
         """RESET both devices of the active columns (columns,) of a row."""
         t = self.tables
-        for device, (g, nu, pulses, stuck) in enumerate(self._devices()):
-            noise = scaled(bell(self._bits(Mechanism.RESET, row, device)), t.reset_spread)
-            value = self._forced(t.reset + noise, stuck[row])
-            g[row] = np.where(active, value, g[row])
-            nu[row] = np.where(active, 0, nu[row])
-            pulses[row] = np.where(active, 0, pulses[row])
-        self.read_spread[row] = np.where(active, 0, self.read_spread[row])
+        values = scaled(self._noise.reset(row, int(self.ordinals[row])), t.reset_spread)
+        values += t.reset
+        for value, (g, nu, pulses, stuck) in zip(values, self._devices(), strict=True):
+            np.copyto(g[row], self._forced(value, stuck[row]), "same_kind", active)
+            np.copyto(nu[row], 0, where=active)
+            if t.set_pulse:
+                np.copyto(pulses[row], 0, where=active)
+        np.copyto(self.read_spread[row], 0, where=active)
         self.ordinals[row] += 1
         self.set_ns[row] = self.drift_ns[row] = now_ns
         self._settle(row)
@@ -259,19 +270,23 @@ class PcmPairs:
     ) -> None:  # fmt: skip
         """One SET ramp on a row: per active column one device and a step code (columns,)."""
         t = self.tables
+        bells = self._noise.set(row, int(self.ordinals[row]))
+        # Conductance and drift exponent (2, columns) of the device that each column ramps.
+        after = t.after_set.take(steps, axis=1)
+        values = scaled(np.where(minus, bells[:, 1], bells[:, 0]), after[2:4])
+        values += after[:2]
+        np.maximum(values, 0, out=values)
+        value, exponent = np.minimum(values[0], t.ceiling), values[1]
         for device, (g, nu, pulses, stuck) in enumerate(self._devices()):
-            chosen = active & (minus == bool(device))
+            chosen = active & minus if device else active & ~minus
             if t.set_pulse:
-                value = self._pulsed(row, device, g[row], pulses[row], np.where(chosen, steps, 0))
-                pulses[row] = np.minimum(pulses[row] + np.where(chosen, steps, 0), PULSE_LIMIT)
-            else:
-                noise = scaled(bell(self._bits(Mechanism.SET, row, device)), t.spread[steps])
-                value = np.clip(t.mean[steps] + noise, 0, t.ceiling)
-            spread = scaled(bell(self._bits(Mechanism.DRIFT, row, device)), t.nu_spread[steps])
-            exponent = np.maximum(t.nu_mean[steps] + spread, 0)
-            g[row] = np.where(chosen, self._forced(value, stuck[row]), g[row])
-            nu[row] = np.where(chosen & (stuck[row] == 0), exponent, nu[row])
-        self.read_spread[row] = np.where(active, t.read_spread[steps], self.read_spread[row])
+                ramp = np.where(chosen, steps, 0)
+                value = self._pulsed(row, device, g[row], pulses[row], ramp)
+                pulses[row] = np.minimum(pulses[row] + ramp, PULSE_LIMIT)
+            np.copyto(g[row], self._forced(value, stuck[row]), "same_kind", chosen)
+            drifts = chosen & (stuck[row] == 0) if self._any_stuck else chosen
+            np.copyto(nu[row], exponent, "same_kind", drifts)
+        np.copyto(self.read_spread[row], after[4], "same_kind", active)
         self.ordinals[row] += PULSE_LIMIT + 1 if t.set_pulse else 1
         self.set_ns[row] = self.drift_ns[row] = now_ns
         self._settle(row)
@@ -300,8 +315,7 @@ class PcmPairs:
         g[cells] = self._forced(value, stuck[cells])
         pulses[cells] = np.minimum(done + counts, PULSE_LIMIT)
         g_plus, g_minus = self.g_plus.reshape(-1)[cells], self.g_minus.reshape(-1)[cells]
-        difference = (g_plus.astype(np.int64) - g_minus) * self.tables.gain
-        self.higher.reshape(-1)[cells] = round_half_even(difference, F_BITS)
+        self.higher.reshape(-1)[cells] = self._amplified(g_plus, g_minus)
 
     def _devices(self) -> tuple[tuple[NDArray, NDArray, NDArray, NDArray], ...]:
         return (
@@ -325,7 +339,7 @@ class PcmPairs:
         for g, nu, _pulses, _stuck in self._devices():
             factor = tables.exp2_negative((age * nu[row].astype(np.int64)) >> NU_BITS)
             now.append(round_half_even(g[row] * factor, tables.VALUE_BITS))
-        return round_half_even((now[0] - now[1]) * t.gain, F_BITS)
+        return self._amplified(now[0], now[1]).astype(np.int64)
 
     def drifted(self, now_ns: int) -> IntArray:
         """F(G+ - G-) (rows, columns) at this moment, on a copy."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from enum import IntEnum
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,34 +50,53 @@ class Mechanism(IntEnum):
     EVALUATION = 15
 
 
+def _word(value: int) -> NDArray[np.uint64]:
+    """A constant as an array without dimensions: the form that costs NumPy least a call."""
+    return np.array(value, np.uint64)
+
+
+_MULTIPLIER, _MASK32, _FIELD = _word(MULTIPLIER), _word(MASK32), _word(0xFFFF)
+_16, _32, _48 = _word(16), _word(32), _word(48)
+
+
+@cache
+def _round_keys(seed: int) -> list[NDArray[np.uint64]]:
+    return [_word((seed + index * WEYL) & MASK32) for index in range(ROUNDS)]
+
+
 def philox(
     seed: int,
-    mechanism: Mechanism,
+    mechanism: Mechanism | NDArray[np.integer],
     tile: int,
     lines: NDArray[np.integer] | int,
     ordinals: NDArray[np.integer] | int,
 ) -> NDArray[np.uint64]:
-    """64 random bits an address; `lines` (22 bits) and `ordinals` (32 bits) broadcast."""
-    lines, ordinals = np.asarray(lines, np.uint64), np.asarray(ordinals, np.uint64)
-    address = np.uint64((int(mechanism) << (TILE_BITS + LINE_BITS)) | (tile << LINE_BITS))
-    shape = np.broadcast_shapes(lines.shape, ordinals.shape)
-    low = np.broadcast_to(ordinals & np.uint64(MASK32), shape).copy()
-    high = np.broadcast_to(address | lines, shape).copy()
-    key = seed & MASK32
-    for _ in range(ROUNDS):
-        product = low * np.uint64(MULTIPLIER)
-        low = (product >> np.uint64(32)) ^ np.uint64(key) ^ high
-        high = product & np.uint64(MASK32)
-        key = (key + WEYL) & MASK32
-    return (high << np.uint64(32)) | low
+    """64 random bits an address; mechanisms, `lines` (22 bits), `ordinals` (32 bits) broadcast."""
+    field = np.asarray(mechanism, np.uint64) << _word(TILE_BITS + LINE_BITS)
+    address = field | _word(tile << LINE_BITS) | np.asarray(lines, np.uint64)
+    ordinals = np.asarray(ordinals, np.uint64) & _MASK32
+    shape = np.broadcast_shapes(ordinals.shape, address.shape)
+    low, high, product = (np.empty(shape, np.uint64) for _ in range(3))
+    low[...], high[...] = ordinals, address
+    # In place: with few draws a call the ten rounds are all overhead, with many all memory.
+    for key in _round_keys(seed):
+        np.multiply(low, _MULTIPLIER, out=product)
+        np.right_shift(product, _32, out=low)
+        low ^= high
+        low ^= key
+        np.bitwise_and(product, _MASK32, out=high)
+    high <<= _32
+    high |= low
+    return high
 
 
 def bell(bits: NDArray[np.uint64]) -> NDArray[np.int64]:
     """A bell of four 16-bit uniforms per 64 bits: mean 0, sigma BELL_SIGMA, within 3.47 sigma."""
-    mask = np.uint64(0xFFFF)
-    total = (bits & mask) + ((bits >> np.uint64(16)) & mask)
-    total = total + ((bits >> np.uint64(32)) & mask) + (bits >> np.uint64(48))
-    return total.astype(np.int64) - BELL_CENTRE
+    total = bits & _FIELD
+    total += (bits >> _16) & _FIELD
+    total += (bits >> _32) & _FIELD
+    total += bits >> _48
+    return total.view(np.int64) - BELL_CENTRE
 
 
 def bell_scale(sigma: Fraction) -> int:
@@ -89,36 +109,105 @@ def scaled(values: NDArray[np.int64], scale: NDArray[np.int64] | int) -> NDArray
     return (values * scale + (1 << (BELL_SHIFT - 1))) >> BELL_SHIFT
 
 
+def _as_noise(bells: NDArray[np.int64], scale: int | None) -> NDArray[np.float64]:
+    return (bells if scale is None else scaled(bells, scale)).astype(np.float64)
+
+
 class NoiseLines:
     """One bell an ordinal for each of `lines` channels; blocks of ordinals are drawn at once."""
 
-    BLOCK = 64
+    BLOCK_DRAWS = 10_000
+    """Enough to outweigh the overhead of a draw, few enough for the processor's cache."""
 
     def __init__(self, seed: int, mechanism: Mechanism, tile: int, lines: int) -> None:
         """`ordinals` (lines,) int64 count the conversions of each channel; part of the state."""
         self._seed, self._mechanism, self._tile = seed, mechanism, tile
         self.ordinals = np.zeros(lines, np.int64)
         self._lines = np.arange(lines)
-        self._block_start = -1
+        self._first = self._next = -1
         self._block = np.zeros((0, lines), np.int64)
+        self._noise: dict[int | None, NDArray[np.float64]] = {}
 
-    def draw(self, active: NDArray[np.bool_] | None = None) -> NDArray[np.int64]:
-        """The next bell of every active channel (lines,); others give 0 and do not advance."""
-        first = int(self.ordinals[0])
-        if active is None or active.all():
-            if (self.ordinals == first).all():
-                start = first - first % self.BLOCK
-                if start != self._block_start:
-                    ordinals = np.arange(start, start + self.BLOCK)[:, None]
-                    self._block, self._block_start = self._address(ordinals), start
-                values = self._block[first - start]
-            else:
-                values = self._address(self.ordinals)
-            self.ordinals += 1
-            return values
-        values = np.where(active, self._address(self.ordinals), 0)
-        self.ordinals += active
-        return values
+    def draw(
+        self,
+        active: NDArray[np.bool_] | None = None,
+        repeats: int = 1,
+        scale: int | None = None,
+    ) -> NDArray[np.float64]:
+        """The next `repeats` bells (repeats, lines) of the active channels; `scaled` by a scale.
 
-    def _address(self, ordinals: NDArray[np.int64]) -> NDArray[np.int64]:
+        Integers, held in float64 as the converters want them. Channels that are not active give 0
+        and do not advance.
+        """
+        if active is not None and np.count_nonzero(active) < len(active):
+            noise = np.where(active, self._apart(repeats, scale), 0)
+            self.ordinals += repeats * active
+            self._next = -1
+            return noise
+        # A first ordinal other than the one to come means a state restored: look at all of them.
+        if self.ordinals[0] != self._next:
+            if (self.ordinals != self.ordinals[0]).any():
+                noise = self._apart(repeats, scale)
+                self.ordinals += repeats
+                return noise
+            self._next = self._first = int(self.ordinals[0])
+            self._block = self._block[:0]
+        if self._next + repeats > self._first + len(self._block):
+            self._draw_ahead(repeats)
+        if scale not in self._noise:
+            self._noise[scale] = _as_noise(self._block, scale)
+        place = self._next - self._first
+        self.ordinals += repeats
+        self._next += repeats
+        return self._noise[scale][place : place + repeats]
+
+    def _apart(self, repeats: int, scale: int | None) -> NDArray[np.float64]:
+        """Noise where channels stand at ordinals of their own."""
+        return _as_noise(self._bells(self.ordinals + np.arange(repeats)[:, None]), scale)
+
+    def _draw_ahead(self, least: int) -> None:
+        """Draw for channels that advance together, `least` ordinals or more beyond the block."""
+        end = self._first + len(self._block)
+        more = max(least, self.BLOCK_DRAWS // len(self.ordinals))
+        drawn = self._bells(np.arange(end, end + more)[:, None])
+        self._block = np.concatenate([self._block[self._next - self._first :], drawn])
+        self._first = self._next
+        self._noise.clear()
+
+    def _bells(self, ordinals: NDArray[np.int64]) -> NDArray[np.int64]:
         return bell(philox(self._seed, self._mechanism, self._tile, self._lines, ordinals))
+
+
+class ProgrammingNoise:
+    """Bells of RESET, SET and drift of one row's pairs, drawn for several attempts at once.
+
+    Program-and-verify takes RESET and SET in turn, each with an ordinal of its own.
+    """
+
+    ATTEMPTS = 4
+
+    def __init__(self, seed: int, tile: int, columns: int) -> None:
+        """Nothing here is state: a bell is a function of row, device and ordinal."""
+        self._seed, self._tile, self._columns = seed, tile, columns
+        self._row, self._first = -1, 0
+        self._bells = np.zeros((0, 3, 2, columns), np.int64)
+
+    def reset(self, row: int, ordinal: int) -> NDArray[np.int64]:
+        """Bells (2, columns) of a RESET, of G+ and of G-."""
+        return self._attempt(row, ordinal)[0]
+
+    def set(self, row: int, ordinal: int) -> NDArray[np.int64]:
+        """Bells (2, 2, columns) of a SET: conductances and drift exponents, of G+ and of G-."""
+        return self._attempt(row, ordinal - 1)[1:]
+
+    def _attempt(self, row: int, first: int) -> NDArray[np.int64]:
+        """Bells (3, 2, columns) of a RESET with ordinal `first` and the SET after it."""
+        place, odd = divmod(first - self._first, 2)
+        if row != self._row or odd or not 0 <= place < len(self._bells):
+            self._row, self._first, place = row, first, 0
+            mechanisms = np.array([Mechanism.RESET, Mechanism.SET, Mechanism.DRIFT])[:, None, None]
+            events = first + np.array([0, 1, 1]) + 2 * np.arange(self.ATTEMPTS)[:, None]
+            ordinals = 2 * events[:, :, None, None] + np.arange(2)[:, None]
+            cells = row * self._columns + np.arange(self._columns)
+            self._bells = bell(philox(self._seed, mechanisms, self._tile, cells, ordinals))
+        return self._bells[place]

@@ -54,6 +54,8 @@ class TileController:
         self.transfers = TransferSequencer(
             spec, array, self.polarity, set_table, self.active, self.counters
         )
+        self._idle = np.zeros(spec.columns, np.int64)
+        self._forward_code, self._backward_code = spec.forward_code, spec.backward_code
         self._rows: IntArray | None = None
         self._columns: IntArray | None = None
         self._mask: NDArray[np.bool_] | None = None
@@ -77,12 +79,13 @@ class TileController:
         self._rows = row_durations(self.spec, row_codes)
         for polarity, durations in self.polarity.phases(self._rows):
             self.array.integrate_columns(durations, int(polarity))
-        code = self.spec.forward_code
+        code = self._forward_code
         raw = self.array.convert_forward(self.active)
-        self.counters.saturated += converter.at_rail(raw[self.active], code)
+        # A masked column gives 0, which is no rail.
+        self.counters.saturated += converter.at_rail(raw, code)
         dither, bits = self.forward_dither.next(), self.spec.converters.calibration_log2
         codes = converter.corrected(raw, self.forward_offsets, bits, dither, code)
-        codes = np.where(self.active, codes, 0)
+        codes = np.where(self.active, codes, self._idle)
         if self.hidden:
             self._mask = neuron.derivative(codes, code)
         return codes
@@ -93,7 +96,7 @@ class TileController:
             raise ValueError("BACKWARD needs more than the bias row")
         columns = self._enter(column_codes)
         self.array.integrate_rows(columns, self.polarity.bits)
-        code = self.spec.backward_code
+        code = self._backward_code
         raw = self.array.convert_backward()
         self.counters.saturated += converter.at_rail(raw, code)
         dither, bits = self.backward_dither.next(), self.spec.converters.calibration_log2
@@ -106,9 +109,8 @@ class TileController:
             raise RuntimeError("NO_VECTOR: UPDATE needs a FORWARD and column codes first")
         row_words = update_stream.row_words(self.row_stream.table(), self._rows)
         column_words = update_stream.column_words(self.column_stream.table(), columns)
-        column_words = np.where(self.active, column_words, 0).astype(np.uint32)
         for polarity, words in self.polarity.phases(row_words):
-            charge = (columns > 0) ^ bool(polarity)
+            charge = columns <= 0 if polarity else columns > 0
             self.array.update(words, column_words, charge)
 
     @property
@@ -141,5 +143,6 @@ class TileController:
 
     def _enter(self, column_codes: IntArray) -> IntArray:
         columns = column_durations(self.spec, column_codes)
-        self._columns = np.where(self.active & self.derivative_mask, columns, 0)
+        driven = self.active if self._mask is None else self.active & self._mask
+        self._columns = np.where(driven, columns, self._idle)
         return self._columns

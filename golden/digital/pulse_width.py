@@ -21,7 +21,8 @@ def row_durations(spec: TileSpec, row_codes: IntArray) -> NDArray[np.int64]:
     codes = np.asarray(row_codes)
     if codes.shape != (spec.rows - 1,):
         raise ValueError(f"{codes.shape} row codes for {spec.rows - 1} rows")
-    if codes.size and (codes.min() < 0 or codes.max() > spec.row_code.high):
+    # The codes fill their bits: any bit set beyond shows in the OR of all.
+    if not 0 <= np.bitwise_or.reduce(codes) <= spec.row_code.high:
         raise ValueError(f"row codes must be 0..{spec.row_code.high}")
     durations = np.empty(spec.rows, np.int64)
     durations[:-1] = codes
@@ -37,6 +38,6 @@ def column_durations(spec: TileSpec, column_codes: IntArray) -> NDArray[np.int64
     codes = np.asarray(column_codes)
     if codes.shape != (spec.columns,):
         raise ValueError(f"{codes.shape} column codes for {spec.columns} columns")
-    if codes.size and np.abs(codes).max() > spec.column_code.high:
+    if np.maximum.reduce(np.abs(codes)) > spec.column_code.high:
         raise ValueError(f"column codes must be within +-{spec.column_code.high}")
     return codes.astype(np.int64)

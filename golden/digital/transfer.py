@@ -96,7 +96,8 @@ class TransferSequencer:
         columns = self.spec.columns
         self.journal = Journal(np.zeros(columns, np.int64))
         self._kind = Kind.TRANSFER
-        self._codes = np.zeros(columns, np.int64)
+        self._zeros = np.zeros(columns, np.int64)
+        self._codes = self._zeros
         self._handlers: dict[State, Callable[[], State]] = {
             State.READ_LOWER_BEFORE: self._read_lower_before,
             State.READ_ALL: self._read_all,
@@ -155,7 +156,7 @@ class TransferSequencer:
             self.state = State.READ_LOWER_BEFORE if compensated else State.READ_ALL
         else:
             if self._kind is Kind.INIT:
-                self._codes = np.zeros(self.spec.columns, np.int64)
+                self._codes = self._zeros
             self.state = State.JOURNAL
 
     def _read_lower_before(self) -> State:
@@ -197,7 +198,7 @@ class TransferSequencer:
         transfer = self.spec.transfer
         sign = 1 - 2 * self.journal.p_new
         target = self.journal.codes - sign * transfer.offset - lower
-        target = np.clip(target, -transfer.c_max, transfer.c_max)
+        target = np.minimum(np.maximum(target, -transfer.c_max), transfer.c_max)
         small = (target == 0) | ((sign * target > 0) & (sign * target < transfer.offset))
         self._target = target
         self._programming = self.active & ~small & transfer.program_pcm
@@ -214,7 +215,7 @@ class TransferSequencer:
 
     def _set(self) -> State:
         index = np.abs(self._c) >> self.spec.transfer.set_shift
-        step_codes = np.where(self._programming, self.set_table[index], 0)
+        step_codes = np.where(self._programming, self.set_table.take(index), self._zeros)
         minus = self._programming & (self._c < 0)
         self.array.set(self.journal.row, self._programming, minus, step_codes)
         self._attempt += 1
@@ -232,17 +233,16 @@ class TransferSequencer:
             return self._programmed()
         # c keeps the target's sign and never reaches zero: one device, at least one code.
         sign = np.sign(self._target)
-        magnitude = np.clip(sign * (self._c + error), 1, transfer.c_max)
+        magnitude = np.minimum(np.maximum(sign * (self._c + error), 1), transfer.c_max)
         self._c = np.where(self._programming, sign * magnitude, self._c)
         return State.ERASE
 
     def _programmed(self) -> State:
         if self.journal.kind is Kind.INIT:
             return State.COMMIT
-        columns = self.spec.columns
         self._trimming = self.active.copy()
-        self._damping = np.zeros(columns, np.int64)
-        self._last_sign = np.zeros(columns, np.int64)
+        self._damping = np.zeros(self.spec.columns, np.int64)
+        self._last_sign = self._zeros
         self._trains = 0
         return State.TRIM_READ
 
@@ -267,10 +267,11 @@ class TransferSequencer:
         shift = transfer.trim_shift + self._damping
         pulses = (np.abs(self._residual) * transfer.trim_gain) >> shift
         pulses = np.minimum(np.maximum(pulses, 1), self.spec.update.slots)
-        words = np.where(self._trimming, thermometer(pulses), 0).astype(np.uint32)
+        words = thermometer(np.where(self._trimming, pulses, self._zeros))
         row_words = np.zeros(self.spec.rows, np.uint32)
         row_words[journal.row] = (1 << self.spec.update.slots) - 1
-        charge = (self._residual > 0) ^ bool(self.polarity.bits[journal.row])
+        inverted = self.polarity.bits[journal.row]
+        charge = self._residual <= 0 if inverted else self._residual > 0
         self.array.update(row_words, words, charge)
         self._trains += 1
         return State.TRIM_READ
@@ -306,4 +307,5 @@ def read_row(
     undriven = array.convert_read(active, 1)[0]
     array.integrate_read(row, pair, int(polarity.bits[row]))
     driven = array.convert_read(active, 1 << average)
-    return np.where(active, read_code(driven, undriven, average, spec.weight_code), 0)
+    codes = read_code(driven, undriven, average, spec.weight_code)
+    return codes if np.count_nonzero(active) == len(active) else np.where(active, codes, 0)

@@ -18,19 +18,21 @@ from spec.tile import TileSpec
 DRAW_MASK = (1 << DRAW_BITS) - 1
 
 
+AHEAD = 16
+"""UPDATEs whose words the software finds at once."""
+
+
 @cache
-def _leaps(lag: int, draws: int) -> NDArray[np.int64]:
-    """All states of an UPDATE's draws (4, 256, draws) by each byte of the state before.
+def _leaps(lag: int, draws: int) -> NDArray[np.int32]:
+    """The next states (4, 256, draws) of a register by each byte of its state now.
 
     A register is linear: the states are the XOR of what its four bytes give alone. It saves the
     software a loop; hardware steps.
     """
-    table = np.zeros((4, 256, draws), np.int64)
-    for byte in range(4):
-        for value in range(256):
-            state = (value << (8 * byte)) & LFSR_MASK
-            for index in range(draws):
-                state = table[byte, value, index] = draw(state, lag)
+    states = np.arange(256) << np.array([0, 8, 16, 24])[:, None] & LFSR_MASK
+    table = np.zeros((4, 256, draws), np.int32)
+    for index in range(draws):
+        states = table[:, :, index] = draw(states, lag)
     return table
 
 
@@ -54,31 +56,54 @@ class UpdateStream:
         if side == "column":
             order = [int(f"{slot:0{self._slot_bits}b}"[::-1], 2) for slot in order]
         self.order = np.array(order, np.int64)
-        self._leaps = _leaps(self._lag, 1 + self._slots)
+        self._leaps = _leaps(self._lag, AHEAD * (1 + self._slots))
+        # What the next UPDATEs find: their states before, the scale that it holds for.
+        self._states: list[int] = []
+        self._scale, self._next = 0, AHEAD
+        self._thresholds = np.zeros((AHEAD, self._slots), np.int64)
+        self._tables = np.zeros((AHEAD, self._codes), np.uint32)
 
     def thresholds(self) -> NDArray[np.int64]:
         """The thresholds (slots,) of one UPDATE: (u * scale) >> 16, not truncated."""
-        first, second, third, fourth = self._leaps
-        state = self.state
-        states = first[state & 0xFF] ^ second[(state >> 8) & 0xFF]
-        states = states ^ third[(state >> 16) & 0xFF] ^ fourth[state >> 24]
-        self.state = int(states[-1])
-        scramble = int(states[0] & DRAW_MASK) >> (DRAW_BITS - self._slot_bits)
-        draws = states[1:] & DRAW_MASK
-        if self._low_discrepancy:
-            low_bits = DRAW_BITS - self._slot_bits
-            top = self.order ^ scramble
-            draws = (top << low_bits) | (draws & ((1 << low_bits) - 1))
-        return (draws * self.scale) >> DRAW_BITS
+        place = self._advance()
+        return self._thresholds[place]
 
     def table(self) -> NDArray[np.uint32]:
         """Words (codes,) of one UPDATE, one a code magnitude: what the comparators would say."""
-        thresholds = self.thresholds()
-        born = np.zeros(self._codes + 1, np.uint32)
-        slots = np.uint32(1) << np.arange(self._slots, dtype=np.uint32)
-        # A threshold at or above the largest code never lets a line pulse.
-        np.bitwise_or.at(born, np.minimum(thresholds + 1, self._codes), slots)
-        return np.bitwise_or.accumulate(born)[: self._codes]
+        place = self._advance()
+        return self._tables[place]
+
+    def _advance(self) -> int:
+        """Step the register by an UPDATE; its place among those found ahead."""
+        place = self._next
+        if place == AHEAD or self._scale != self.scale or self._states[place] != self.state:
+            self._look_ahead()
+            place = 0
+        self._next = place + 1
+        self.state = self._states[self._next]
+        return place
+
+    def _look_ahead(self) -> None:
+        """Thresholds and tables of the next UPDATEs, from the present state and scale."""
+        first, second, third, fourth = self._leaps
+        state = self.state
+        states = first[state & 0xFF] ^ second[(state >> 8) & 0xFF]
+        states ^= third[(state >> 16) & 0xFF] ^ fourth[state >> 24]
+        states = states.reshape(AHEAD, 1 + self._slots)
+        self._states, self._scale = [state, *states[:, -1].tolist()], self.scale
+        draws = states[:, 1:] & DRAW_MASK
+        if self._low_discrepancy:
+            scramble = (states[:, :1] & DRAW_MASK) >> (DRAW_BITS - self._slot_bits)
+            low_bits = DRAW_BITS - self._slot_bits
+            draws = ((self.order ^ scramble) << low_bits) | (draws & ((1 << low_bits) - 1))
+        self._thresholds = (draws.astype(np.int64) * self.scale) >> DRAW_BITS
+        # Each slot's bit is born at the first code above its threshold, and stays. A threshold at
+        # or above the largest code never lets a line pulse.
+        born = np.zeros((AHEAD, self._codes + 1), np.uint32)
+        bits = np.uint32(1) << np.arange(self._slots, dtype=np.uint32)
+        codes = np.minimum(self._thresholds + 1, self._codes)
+        np.bitwise_or.at(born, (np.arange(AHEAD)[:, None], codes), bits)
+        self._tables = np.bitwise_or.accumulate(born, axis=1)[:, : self._codes]
 
 
 def row_words(table: NDArray[np.uint32], durations: NDArray[np.int64]) -> NDArray[np.uint32]:
@@ -91,9 +116,12 @@ def column_words(table: NDArray[np.uint32], codes: NDArray[np.int64]) -> NDArray
     return table[np.abs(codes)]
 
 
+_THERMOMETERS = np.array([(1 << pulses) - 1 for pulses in range(33)], np.uint32)
+
+
 def thermometer(pulses: NDArray[np.int64]) -> NDArray[np.uint32]:
     """Words whose first `pulses` (columns,) slots are high."""
-    return ((np.uint64(1) << pulses.astype(np.uint64)) - np.uint64(1)).astype(np.uint32)
+    return _THERMOMETERS.take(pulses)
 
 
 def coincidences(rows: NDArray[np.uint32], columns: NDArray[np.uint32]) -> NDArray[np.integer]:

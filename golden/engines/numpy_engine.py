@@ -57,7 +57,7 @@ class NumpyEngine:
             pending.append((tile, None))
             upstream = tiles[index - 1]
             errors = neuron.column_codes(back, upstream.spec, tile.spec)
-            errors = np.where(upstream.controller.derivative_mask, errors, 0)
+            errors *= upstream.controller.derivative_mask
         for tile, new_columns in pending:
             tile.controller.update(new_columns)
         for tile, start in zip(tiles, start_ns, strict=True):

@@ -80,10 +80,11 @@ def pulse_all(
     c: Capacitors, rows: Any, columns: Any, counts: Any, charge: Any, ordinal: int = 0
 ) -> None:
     """Pulse every cell of (rows, columns) with counts (rows, columns) and charge (columns,)."""
-    cells = rows[:, None] * c.lower.shape[1] + columns
-    before = c.lower.copy()
-    moves = c.pulse(cells.ravel(), counts.ravel(), np.tile(charge, len(rows)), ordinal)
-    assert ((c.lower - before).ravel()[cells.ravel()] == moves).all()
+    whole = np.zeros((len(rows), c.lower.shape[1]), np.int32)
+    whole[:, columns] = counts
+    up = np.zeros(c.lower.shape[1], np.bool_)
+    up[columns] = charge
+    c.pulse(rows, whole, up, ordinal)
 
 
 @pytest.mark.parametrize("settings", CORNERS, ids=str)
@@ -119,12 +120,12 @@ def test_the_largest_step_fits_the_headroom_it_claims() -> None:
 
 def test_the_step_shrinks_by_the_slope_from_the_centre_to_the_bound() -> None:
     c = capacitors(slope=0.25, step_spread=0, up_down_mismatch=0)
-    cell, one = np.array([0]), np.array([10], np.uint8)
+    row, ten, up = np.array([0]), np.full((1, 6), 10, np.int32), np.ones(6, np.bool_)
     sizes = {}
     for where in (-1, 0, 1):
         c.lower[0, 0] = int(where * c.bound * 0.98)
         before = int(c.lower[0, 0])
-        c.pulse(cell, one, np.array([True]), 0)
+        c.pulse(row, ten, up, 0)
         sizes[where] = int(c.lower[0, 0]) - before
     assert sizes[0] == 10 * round(0.001 * GRID)
     assert sizes[1] / sizes[0] == pytest.approx(1 - 0.25 * 0.98, abs=0.001)

@@ -43,7 +43,7 @@ def test_a_conversion_rounds_once_ties_to_even_and_stops_at_the_rails(which: int
     expected = [
         min(max(round(Fraction(int(q), 1 << to.shift)), to.code.low), to.code.high) for q in charge
     ]
-    assert converters.convert(charge, to).tolist() == expected
+    assert converters.convert(charge, to)[0].tolist() == expected
 
 
 @pytest.mark.parametrize("side", ["row", "column"])
@@ -60,7 +60,7 @@ def test_channel_offsets_are_fixed_and_have_their_spread(side: str, seed: int) -
     assert (converters.offsets != other.offsets).any()
     to = ranges(TileSpec(), devices(read_noise=0))[0]
     raw = Converters(devices(read_noise=0), side, n, seed, 0).convert(np.zeros(n, np.int64), to)
-    assert raw.tolist() == [round(Fraction(int(o), 256)) for o in converters.offsets]
+    assert raw[0].tolist() == [round(Fraction(int(o), 256)) for o in converters.offsets]
 
 
 def test_offset_charge_is_the_offset_in_charge() -> None:
@@ -91,7 +91,7 @@ def test_noise_is_drawn_once_per_result_and_anew_for_each() -> None:
     assert converters.noise.ordinals.tolist() == [2] * 8
     assert first.tolist() != second.tolist()
     active = np.array([True, False] * 4)
-    third = converters.convert(charge, to, active)
+    third = converters.convert(charge, to, active)[0]
     assert not third[~active].any()
     assert converters.noise.ordinals.tolist() == [3, 2] * 4
 

@@ -13,6 +13,7 @@ from golden.analog.random import (
     TILE_BITS,
     Mechanism,
     NoiseLines,
+    ProgrammingNoise,
     bell,
     bell_scale,
     philox,
@@ -104,7 +105,35 @@ def test_noise_lines_give_each_channel_its_own_ordinals_whatever_the_mask() -> N
         if count == 150:  # a restored state
             ordinals[:] = lines.ordinals[:] = 3
         drawn = bell(philox(5, Mechanism.COLUMN_NOISE, 1, np.arange(6), ordinals))
-        found = lines.draw(active if masked or count % 2 else None)
+        found = lines.draw(active if masked or count % 2 else None)[0]
         assert found.tolist() == np.where(active, drawn, 0).tolist(), count
         ordinals += active
         assert lines.ordinals.tolist() == ordinals.tolist(), count
+
+
+def test_noise_lines_give_repeats_and_scales_of_the_same_bells() -> None:
+    lines, single = (NoiseLines(5, Mechanism.COLUMN_NOISE, 1, 700) for _ in range(2))
+    for repeats, scale in ((8, 3), (1, 70_000), (40, 1 << 16), (3, 3), (9, 1 << 40)):
+        found = lines.draw(None, repeats, scale)
+        bells = np.concatenate([single.draw() for _ in range(repeats)]).astype(np.int64)
+        assert found.tolist() == scaled(bells, scale).tolist(), (repeats, scale)
+    assert (lines.ordinals == single.ordinals).all()
+
+
+def test_programming_noise_is_that_of_its_row_device_and_ordinal_in_any_order() -> None:
+    noise, cells = ProgrammingNoise(9, 2, 5), np.arange(5)
+
+    def by_hand(mechanism: Mechanism, row: int, device: int, ordinal: int) -> list[int]:
+        return bell(philox(9, mechanism, 2, 5 * row + cells, 2 * ordinal + device)).tolist()
+
+    resets = [(0, 0), (0, 2), (0, 8), (1, 8), (1, 3), (1, 4), (0, 4), (0, 70)]
+    for row, ordinal in resets:
+        expected = [by_hand(Mechanism.RESET, row, device, ordinal) for device in (0, 1)]
+        assert noise.reset(row, ordinal).tolist() == expected, (row, ordinal)
+        expected = [
+            [by_hand(mechanism, row, device, ordinal + 1) for device in (0, 1)]
+            for mechanism in (Mechanism.SET, Mechanism.DRIFT)
+        ]
+        assert noise.set(row, ordinal + 1).tolist() == expected, (row, ordinal)
+    first = [by_hand(Mechanism.SET, 0, device, 0) for device in (0, 1)]
+    assert noise.set(0, 0)[0].tolist() == first, "a SET without a RESET before"
