@@ -72,10 +72,10 @@ class ConverterSpec:
         -2, "log2 of BACKWARD full scale", tag="assumed", low=-6, high=4
     )
     read_range_log2: int = parameter(
-        2, "log2 of READ full scale in weight units", tag="assumed", low=0, high=4
+        1, "log2 of READ full scale in weight units", tag="assumed", low=0, high=4
     )
     read_average_log2: int = parameter(
-        3, "a: 2^a conversions are averaged in a READ", tag="assumed", low=0, high=6
+        3, "a: a READ averages 2^a conversions, and 2^a without drive", tag="assumed", low=0, high=6
     )
     calibration_log2: int = parameter(
         6,

@@ -32,7 +32,7 @@ class PcmParameters:
         choices=("programmed_state", "set_pulse"),
     )
     significance_gain: float = parameter(
-        3.0, "F in W = F(G+ - G-) + p(g - g_ref)", tag="assumed", low=0.125, high=64
+        1.0, "F in W = F(G+ - G-) + p(g - g_ref)", tag="assumed", low=0.125, high=64
     )
     pcm_range_uS: float = parameter(
         20.0,

@@ -66,6 +66,6 @@ def bit_reversed(count: int, bits: int) -> int:
 
 
 def read_code(driven: IntArray, undriven: IntArray, average_log2: int, code: Signed) -> IntArray:
-    """A READ: n = 2^a conversions (n, columns) minus n times one zero-drive conversion."""
-    total = np.add.reduce(driven, axis=0) - (undriven << average_log2)
+    """A READ: the mean of n = 2^a conversions (n, columns) minus that of n without drive."""
+    total = np.add.reduce(driven, axis=0) - np.add.reduce(undriven, axis=0)
     return saturate(round_half_even(total, average_log2), code)

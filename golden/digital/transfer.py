@@ -304,7 +304,7 @@ def read_row(
 ) -> IntArray:
     """Weight codes (columns,) of a row, in weight sign; masked columns give 0."""
     average = spec.converters.read_average_log2
-    undriven = array.convert_read(active, 1)[0]
+    undriven = array.convert_read(active, 1 << average)
     array.integrate_read(row, pair, int(polarity.bits[row]))
     driven = array.convert_read(active, 1 << average)
     codes = read_code(driven, undriven, average, spec.weight_code)

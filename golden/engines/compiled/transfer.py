@@ -104,6 +104,7 @@ def read(flat, t, row, pair, wanted, codes):
     """
     p, scratch, count = flat.P[t], flat.scratch, wanted.shape[0]
     c, shift, bits, average = p[at.COLUMN], p[at.READ_SHIFT], p[at.READ_BITS], p[at.READ_AVERAGE]
+    repeats = 1 << average
     total, charge = scratch[at.TOTAL, :count], scratch[at.CHARGE, :count]
     ordinals, spread = scratch[at.ORDINALS, :count], flat.work[at.SPREADS, :count]
     for k in range(count):
@@ -111,10 +112,11 @@ def read(flat, t, row, pair, wanted, codes):
         charge[k] = (flat.columns[at.COLUMN_OFFSET, c + wanted[k]] << shift) >> array.OFFSET_BITS
     total[:] = 0
     spread[:] = np.int32(p[at.READ_NOISE])
-    convert(total, charge, spread, wanted, ordinals, 0, flat.seed, t, shift, bits)
+    for repeat in range(repeats):
+        convert(total, charge, spread, wanted, ordinals, repeat, flat.seed, t, shift, bits)
     for k in range(count):
-        total[k] = -(total[k] << average)
-    wait_row(flat, t, row, p[at.CONVERSION_NS])
+        total[k] = -total[k]
+    wait_row(flat, t, row, repeats * p[at.CONVERSION_NS])
     pcm.write_back_drift(flat, t, row)
     if pair != LOWER:
         charge_pairs(flat, t, row, wanted, charge, spread)
@@ -124,11 +126,10 @@ def read(flat, t, row, pair, wanted, codes):
             j = wanted[k]
             charge[k] += sign * (flat.work[at.ROW_LOWER, j] + flat.cells[at.MISMATCH, a + j])
     wait_row(flat, t, row, p[at.READ_NS])
-    repeats = 1 << average
-    for repeat in range(1, 1 + repeats):
+    for repeat in range(repeats, 2 * repeats):
         convert(total, charge, spread, wanted, ordinals, repeat, flat.seed, t, shift, bits)
     counters = flat.columns[at.COLUMN_ORDINAL, c : c + p[at.COLUMNS]]
-    counters += 1 + repeats
+    counters += 2 * repeats
     wait_row(flat, t, row, repeats * p[at.CONVERSION_NS])
     limit = np.int64(1) << (bits - 1)
     for k in range(count):

@@ -77,14 +77,14 @@ def test_auto_zero_adds_up_so_that_offsets_keep_their_fraction() -> None:
 @fixed
 @given(
     driven=st.lists(st.integers(-2048, 2047), min_size=4, max_size=4),
-    undriven=st.integers(-2048, 2047),
+    undriven=st.lists(st.integers(-2048, 2047), min_size=4, max_size=4),
 )
-def test_a_read_is_the_mean_minus_the_zero_drive_saturated_last(
-    driven: list[int], undriven: int
+def test_a_read_is_the_mean_minus_that_without_drive_saturated_last(
+    driven: list[int], undriven: list[int]
 ) -> None:
     code = Signed(12)
-    expected = min(max(round(Fraction(sum(driven), 4) - undriven), code.low), code.high)
-    found = converter.read_code(np.array(driven)[:, None], np.array([undriven]), 2, code)
+    expected = min(max(round(Fraction(sum(driven) - sum(undriven), 4)), code.low), code.high)
+    found = converter.read_code(np.array(driven)[:, None], np.array(undriven)[:, None], 2, code)
     assert found.tolist() == [expected]
 
 
