@@ -21,7 +21,7 @@ class CompiledEngine:
         """Take over the network's arrays; its scalars are copied back by `synchronise`."""
         self.network = network
         self._flat = layout.flatten(network)
-        self._present = self._flat.weight.copy()
+        self._present = layout.aligned(len(self._flat.weight), np.int32)
 
     def load(self, weights: list[NDArray[np.int64]]) -> None:
         """Auto-zero the converters and LOAD weight codes (rows, columns) a layer."""

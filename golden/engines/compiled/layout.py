@@ -36,7 +36,7 @@ from spec.tile import TileSpec
 (CLOCK, UPDATES, ROW_LFSR, COLUMN_LFSR, ROW_SCALE, COLUMN_SCALE, NEXT_ROW, LAST_ROW,
  JOURNAL_ROW, P_NEW, JOURNAL_KIND, DONE, ATTEMPTS, NOT_PROGRAMMED, NOT_TRIMMED, SATURATED,
  FORWARD_DITHER, BACKWARD_DITHER, INVERTED_ROWS, STARTED, REGISTERS) = range(21)
-"""Columns of the registers R (tiles, REGISTERS) int64."""
+"""Columns of the registers R (tiles, REGISTERS) int64; STARTED is work space, a clock."""
 # fmt: on
 
 REGISTER_NAMES = {
@@ -85,8 +85,8 @@ REGISTER_NAMES = {
 (DRIVEN, TOTAL, READ, CHARGE, OLD_LOWER, TARGET, C, STEPS, LISTED, RESIDUALS, EVERYTHING,
  DAMPING, LAST_SIGN, ORDINALS, OFFSETS, SIDES, HITS, ZEROS, SCRATCH) = range(19)
 """Rows of `scratch` (SCRATCH, widest) int64: work space. DRIVEN lists blocks; OFFSETS and SIDES
-list columns by the places of their cells and of their steps within a block; HITS
-lists which of these a block meets; LISTED and EVERYTHING list columns of a transfer by number."""
+list columns by the places of their cells and of their steps within a block; HITS lists which of
+these a block meets; LISTED and EVERYTHING list columns of a transfer by number; ZEROS stay."""
 
 (ROW_WORDS, JOINED, COLUMN_WORDS, ROW_TABLE, COLUMN_TABLE, WORD_FIELDS) = range(6)
 """Rows of `words` (WORD_FIELDS, widest) uint32; the tables are indexed by code, COLUMN_WORDS goes
@@ -117,7 +117,6 @@ class Flat(NamedTuple):
     scratch: NDArray[np.int64]
     lower: NDArray[np.int32]
     weight: NDArray[np.int32]
-    """One more than `lower`: a vector may read one beyond."""
     signs: NDArray[np.int32]
     """p of every row."""
     durations: NDArray[np.int32]
@@ -150,20 +149,20 @@ def flatten(network: Network) -> Flat:
         P=parameters,
         R=np.zeros((len(tiles), REGISTERS), np.int64),
         cells=np.zeros((CELL_FIELDS, cell), np.int32),
-        steps=_aligned(STEP_FIELDS * grid, np.int16),
+        steps=aligned(STEP_FIELDS * grid, np.int16),
         devices=np.zeros((DEVICE_FIELDS, cell), np.uint8),
         rows=np.zeros((ROW_FIELDS, row), np.int64),
         columns=np.zeros((COLUMN_FIELDS, column), np.int64),
         tables=_tables(network),
         scratch=np.zeros((SCRATCH, wide), np.int64),
-        lower=_aligned(grid, np.int32),
-        weight=_aligned(grid + 1, np.int32),
+        lower=aligned(grid, np.int32),
+        weight=aligned(grid, np.int32),
         signs=np.ones(line, np.int32),
         durations=np.zeros(line + BLOCK, np.int32),
         words=np.zeros((WORD_FIELDS, wide), np.uint32),
         work=np.zeros((WORK_FIELDS, wide), np.int32),
         row_steps=np.zeros((STEP_FIELDS, wide), np.int16),
-        sums=_aligned(4 * wide, np.int64),
+        sums=aligned(4 * wide, np.int64),
         seed=np.uint64(network.seed),
     )
     flat.scratch[EVERYTHING] = np.arange(wide)
@@ -176,7 +175,7 @@ def flatten(network: Network) -> Flat:
     return flat
 
 
-def _aligned(length: int, kind: type) -> NDArray:
+def aligned(length: int, kind: type) -> NDArray:
     """Zeros that start on a cache line, so that no block lies across two."""
     room = np.zeros(length * np.dtype(kind).itemsize + LINE_BYTES, np.uint8)
     start = -room.ctypes.data % LINE_BYTES

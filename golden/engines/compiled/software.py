@@ -63,7 +63,9 @@ def slope(output, activation):
 @compiled
 def output_error(errors, sums, label):
     """target - softmax(sums) into errors, both (classes,)."""
-    largest, total = sums.max(), 0.0
+    largest, total = sums[0], 0.0
+    for j in range(1, sums.shape[0]):
+        largest = max(largest, sums[j])
     for j in range(sums.shape[0]):
         errors[j] = math.exp(sums[j] - largest)
         total += errors[j]
