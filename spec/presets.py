@@ -8,7 +8,7 @@ from spec.errors import InputError
 from spec.tile import TileSpec
 
 _default = TileSpec(rows=529, columns=250)
-_paper = replace(_default, transfer=replace(_default.transfer, c_max=1536, trim_gain=94))
+_paper = replace(_default, transfer=replace(_default.transfer, c_max=1024, trim_gain=47))
 _small = replace(_paper, rows=33, columns=16)
 _tiny = replace(
     _small,

@@ -80,7 +80,7 @@ def test_widths_derive_from_the_fields() -> None:
         (-512, 511),
         (-1024, 1023),
     ]
-    assert spec.converters.read_lsb_log2 == 2 - 10
+    assert spec.converters.read_lsb_log2 == 1 - 10
 
 
 @pytest.mark.parametrize("slots", [2, 4, 8, 16, 32])
