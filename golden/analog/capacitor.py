@@ -49,13 +49,13 @@ class Capacitors:
         one = 1 << SPREAD_BITS
         step = nearest(as_fraction(capacitor.step) * GRID)
         size = one + variation(Mechanism.STEP, capacitor.step_spread, one)
-        half = variation(Mechanism.MISMATCH, capacitor.up_down_mismatch / 2, one)
+        beta = variation(Mechanism.MISMATCH, capacitor.up_down_mismatch, one)
 
         def steps(factor: IntArray) -> NDArray[np.int16]:
             value = (((step * size) >> SPREAD_BITS) * factor) >> SPREAD_BITS
             return np.clip(value, 0, MAX_STEP).astype(np.int16)
 
-        self.step_up, self.step_down = steps(one + half), steps(one - half)
+        self.step_up, self.step_down = steps(one + beta), steps(one - beta)
         self._up_to_down = self.step_up ^ self.step_down
         sigma = capacitor.reference_mismatch
         self.mismatch = variation(Mechanism.REFERENCE, sigma, GRID).astype(np.int32)

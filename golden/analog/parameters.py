@@ -94,11 +94,12 @@ class CapacitorParameters:
         0.10, "relative device-to-device spread of the step", tag="assumed", low=0, high=0.5
     )
     up_down_mismatch: float = parameter(
-        0.06,
-        "spread of (step_up - step_down) / step; aihwkit's up_down_dtod is half of it",
+        0.10,
+        "spread of beta: a step is step (1 + beta) up, step (1 - beta) down",
         tag="assumed",
+        source="defined as up_down_dtod in aihwkit",
         low=0,
-        high=1,
+        high=0.5,
     )
     slope: float = parameter(
         0.05, "relative loss of step from the centre to a bound", tag="found",

@@ -43,7 +43,7 @@ def test_steps_have_their_mean_spread_and_mismatch(seed: int) -> None:
     c = capacitors(seed, 200, 200, step_spread=0.1, up_down_mismatch=0.06)
     up, down = c.step_up / (0.001 * GRID), c.step_down / (0.001 * GRID)
     n = up.size
-    size, beta = (up + down) / 2, 2 * (up - down) / (up + down)
+    size, beta = (up + down) / 2, (up - down) / (up + down)
     bell = (1.7 / (4 * n)) ** 0.5  # relative standard error of a spread; a bell's kurtosis is 2.7
     # Each step is rounded down twice: at most two fine units of 1049.
     assert -ERRORS * 0.1 / n**0.5 - 0.002 < size.mean() - 1 < ERRORS * 0.1 / n**0.5
@@ -71,8 +71,8 @@ CORNERS = [
     {},
     {"slope": 0},
     {"slope": 0.5, "bound": 0.3},
-    {"slope": 1, "bound": 0.05, "step": 0.0156, "step_spread": 0.5, "up_down_mismatch": 1.0},
-    {"slope": 1, "bound": 1.0, "step": 0.0156, "step_spread": 0.5, "up_down_mismatch": 1.0},
+    {"slope": 1, "bound": 0.05, "step": 0.0156, "step_spread": 0.5, "up_down_mismatch": 0.5},
+    {"slope": 1, "bound": 1.0, "step": 0.0156, "step_spread": 0.5, "up_down_mismatch": 0.5},
 ]
 
 
@@ -111,7 +111,7 @@ def test_a_pulse_is_the_slope_formula_exactly(settings: dict[str, float]) -> Non
 
 
 def test_the_largest_step_fits_the_headroom_it_claims() -> None:
-    c = capacitors(0, 60, 60, step=0.0156, step_spread=0.5, up_down_mismatch=1.0)
+    c = capacitors(0, 60, 60, step=0.0156, step_spread=0.5, up_down_mismatch=0.5)
     assert c.step_up.max() == MAX_STEP
     worst = capacitors(slope=1, bound=0.05)
     factor = (1 << SLOPE_BITS) - ((worst.slope * (-worst.bound >> SLOPE_BITS)) >> SLOPE_BITS)

@@ -60,7 +60,7 @@ CASES: dict[str, tuple[str, dict[str, str]]] = {
             "bound": "0.05",
             "step": "0.0156",
             "step_spread": "0.5",
-            "up_down_mismatch": "1",
+            "up_down_mismatch": "0.5",
             "trim_limit": "48",
         },
     ),
