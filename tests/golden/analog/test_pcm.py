@@ -270,5 +270,5 @@ def test_the_set_table_takes_each_programming_code_to_the_nearest_ramp() -> None
     table, means = set_table(spec, devices()), pcm_tables(devices()).mean
     assert len(table) == spec.set_table_entries
     for index in range(len(table)):
-        weight = ((index << 3) + 4) / 512 / 3 * GRID
+        weight = ((index << 3) + 4) / 1024 * GRID
         assert abs(means[table[index]] - weight) <= np.abs(means - weight).min() + 0.5, index

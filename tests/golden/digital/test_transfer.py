@@ -47,7 +47,8 @@ def test_a_burst_without_noise_keeps_every_weight(
     bench: Any, devices: dict[str, float], offset: int
 ) -> None:
     b = bench(
-        rows=20, columns=12, trim_tol=0, trim_limit=24, offset=offset, **devices
+        rows=20, columns=12, trim_tol=0, trim_limit=24, offset=offset, significance_gain=2,
+        **devices,
     )  # fmt: skip
     b.randomise(11)
     for polarity in (1, 0, 1, 0):
