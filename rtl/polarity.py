@@ -1,0 +1,64 @@
+"""The polarity bank: one bit a row, owned by this block alone. Bit 0 is p = +1, bit 1 is p = -1.
+
+A write takes effect in the next cycle. `any_normal` and `any_inverted` say which phases there are.
+"""
+
+from __future__ import annotations
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import ceil_log2
+
+
+class PolarityBank(wiring.Component):
+    """Bits of `rows` rows. `write` puts `polarity` into `row`; a row out of range changes nothing.
+
+    `bits` is lower_swap of each row; `live` (rows,) are those of polarity `phase`.
+    """
+
+    write: Signal
+    row: Signal
+    polarity: Signal
+    phase: Signal
+    bits: Signal
+    live: Signal
+    any_normal: Signal
+    any_inverted: Signal
+
+    def __init__(self, rows: int) -> None:
+        """All rows start with NORMAL polarity."""
+        self.rows = rows
+        super().__init__(
+            {
+                "write": In(1),
+                "row": In(max(1, ceil_log2(rows))),
+                "polarity": In(1),
+                "phase": In(1),
+                "bits": Out(rows),
+                "live": Out(rows),
+                "any_normal": Out(1),
+                "any_inverted": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """The bits, and a count of those that are set: an OR of all rows would be slow."""
+        m = Module()
+        inverted = Signal(range(self.rows + 1))
+        following = Signal.like(inverted)
+        m.d.comb += following.eq(inverted)
+        for row in range(self.rows):
+            with m.If(self.write & (self.row == row)):
+                m.d.sync += self.bits[row].eq(self.polarity)
+                with m.If(self.polarity & ~self.bits[row]):
+                    m.d.comb += following.eq(inverted + 1)
+                with m.Elif(~self.polarity & self.bits[row]):
+                    m.d.comb += following.eq(inverted - 1)
+        m.d.sync += inverted.eq(following)
+        m.d.comb += [
+            self.any_inverted.eq(inverted != 0),
+            self.any_normal.eq(inverted != self.rows),
+            self.live.eq(Mux(self.phase, self.bits, ~self.bits)),
+        ]
+        return m
