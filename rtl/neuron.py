@@ -11,6 +11,7 @@ from amaranth.hdl import Module, Mux, Shape, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from rtl.register import register
 from spec.formats import Signed, SignMagnitude, Unsigned
 
 
@@ -25,13 +26,6 @@ def rounded_shift(m: Module, value: Signal, shift: int, name: str) -> Signal:
     just_under_half = (1 << (shift - 1)) - 1
     m.d.comb += result.eq((value + just_under_half + odd) >> shift)
     return result
-
-
-def _register(m: Module, i: stream.Interface, o: stream.Interface, payload) -> None:
-    """One register between two streams; it takes a new code in the cycle its old one leaves."""
-    m.d.comb += i.ready.eq(o.ready | ~o.valid)
-    with m.If(i.ready):
-        m.d.sync += [o.valid.eq(i.valid), o.payload.eq(payload)]
 
 
 class Activation(wiring.Component):
@@ -65,7 +59,7 @@ class Activation(wiring.Component):
             output.code.eq(clipped),
             output.slope.eq((value > 0) & (value < self.code.high)),
         ]
-        _register(m, self.i, self.o, output)
+        register(m, self.i, self.o, output)
         return m
 
 
@@ -101,5 +95,5 @@ class ColumnGain(wiring.Component):
                 output.magnitude.eq(magnitude),
                 output.negative.eq((value < 0) & (magnitude != 0)),
             ]
-        _register(m, self.i, self.o, output)
+        register(m, self.i, self.o, output)
         return m
