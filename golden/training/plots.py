@@ -75,7 +75,9 @@ def _accuracy(trainer: Trainer) -> Figure:
     epochs = np.array(list(trainer.evaluations)) / trainer.examples_an_epoch
     values = list(trainer.evaluations.values())
     panel.plot(epochs, values, color=_HIGHER, marker="o", markersize=4, linewidth=1.4)
-    panel.set_xlim(0, epochs[-1] * 1.03)
+    panel.set_xlim(0, epochs[-1] * 1.05)
+    if epochs[-1] >= 4:
+        panel.locator_params(axis="x", integer=True)
     panel.margins(y=0.1)
     panel.set_xlabel(f"training (epochs of {trainer.examples_an_epoch:,} examples)")
     panel.set_ylabel("test accuracy (%)")
