@@ -74,7 +74,7 @@ class TileController:
             raise ValueError("a threshold scale is at least 2^w of its side")
         self.row_stream.scale, self.column_stream.scale = row_scale, column_scale
 
-    def forward(self, row_codes: IntArray) -> IntArray:
+    def forward(self, row_codes: NDArray[np.integer]) -> IntArray:
         """FORWARD: row codes (rows - 1,) to signed codes (columns,); a phase per polarity."""
         self._rows = row_durations(self.spec, row_codes)
         for polarity, durations in self.polarity.phases(self._rows):
@@ -85,7 +85,8 @@ class TileController:
         self.counters.saturated += converter.at_rail(raw, code)
         dither, bits = self.forward_dither.next(), self.spec.converters.calibration_log2
         codes = converter.corrected(raw, self.forward_offsets, bits, dither, code)
-        codes = np.where(self.active, codes, self._idle)
+        if np.count_nonzero(self.active) < len(codes):
+            codes *= self.active
         if self.hidden:
             self._mask = neuron.derivative(codes, code)
         return codes
