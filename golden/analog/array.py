@@ -125,21 +125,21 @@ class Array:
 
     # -- conversions -------------------------------------------------------------------------
 
-    def convert_forward(self, active: Mask) -> NDArray[np.int32]:
+    def convert_forward(self, active: Mask) -> NDArray[np.signedinteger]:
         """Raw codes (columns,) in FORWARD's range; clears the integrators."""
         raw = self.columns.convert(self._column_charge, self.forward_range, active)[0]
         self._column_charge = self._no_column_charge
         self.wait(self.spec.timing.conversion_ns)
         return raw
 
-    def convert_backward(self) -> NDArray[np.int32]:
+    def convert_backward(self) -> NDArray[np.signedinteger]:
         """Raw codes (rows,) in BACKWARD's range; clears the integrators."""
         raw = self.rows.convert(self._row_charge, self.backward_range)[0]
         self._row_charge = self._no_row_charge
         self.wait(self.spec.timing.conversion_ns)
         return raw
 
-    def convert_read(self, active: Mask, repeats: int) -> NDArray[np.int32]:
+    def convert_read(self, active: Mask, repeats: int) -> NDArray[np.signedinteger]:
         """Raw codes (repeats, columns) in READ's range; clears the integrators at the end."""
         charge, spread = self._column_charge, self._read_spread
         raw = self.columns.convert(charge, self.read_range, active, spread, repeats)

@@ -80,7 +80,7 @@ class Converters:
         active: NDArray[np.bool_] | None = None,
         spread: IntArray | None = None,
         repeats: int = 1,
-    ) -> NDArray[np.int32]:
+    ) -> NDArray[np.signedinteger]:
         """Raw codes (repeats, channels) of charges (channels,); inactive channels give 0.
 
         `spread` (channels,): bell scale of converter and driven cells together (`joint_spread`),
@@ -103,7 +103,8 @@ class Converters:
             total *= to.per_charge
         np.rint(total, out=total)
         total.clip(to.low, to.high, out=total)
-        raw = total.astype(np.int32)
+        # Many at once are summed up next: half the bytes. A single vector is used as it is.
+        raw = total.astype(np.int64 if repeats == 1 else np.int32)
         if active is not None:
             raw *= active
         return raw

@@ -29,7 +29,8 @@ def _rails(code: Signed) -> NDArray[np.bool_]:
 def saturate(values: IntArray, code: Signed) -> IntArray:
     """Values limited to a signed format."""
     low, high = _limits(code)
-    return np.minimum(np.maximum(values, low), high)
+    limited = np.maximum(values, low)
+    return np.minimum(limited, high, out=limited)
 
 
 def at_rail(raw: IntArray, code: Signed) -> int:
@@ -47,8 +48,12 @@ def corrected(
     fractions, so that over time a channel has no offset left: half an LSB on every error of a
     neuron would train its weights astray.
     """
-    codes = saturate(raw + ((dither - offsets) >> fraction_bits), code)
-    np.copyto(codes, raw, where=_rails(code)[raw])
+    codes = dither - offsets
+    codes >>= fraction_bits
+    codes = saturate(codes + raw, code)
+    rails = _rails(code)[raw]
+    if np.count_nonzero(rails):
+        np.copyto(codes, raw, where=rails)
     return codes
 
 
