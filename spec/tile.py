@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
-from functools import cache
+from functools import cache, cached_property
 
 from spec.errors import InputError
 from spec.formats import Signed, SignMagnitude, Unsigned
@@ -75,7 +75,11 @@ class ConverterSpec:
         1, "log2 of READ full scale in weight units", tag="assumed", low=0, high=4
     )
     read_average_log2: int = parameter(
-        3, "a: a READ averages 2^a conversions, and 2^a without drive", tag="assumed", low=0, high=6
+        3,
+        "a: a READ averages 2^a conversions; its zero, 2^a without drive",
+        tag="assumed",
+        low=0,
+        high=6,
     )
     calibration_log2: int = parameter(
         6,
@@ -131,7 +135,7 @@ class TransferSpec:
         high=1 << 12,
     )
     prog_tol: int = parameter(
-        32, "a programmed pair is done within this", unit="READ code", tag="assumed", low=0,
+        64, "a programmed pair is done within this", unit="READ code", tag="assumed", low=0,
         high=1 << 12,
     )  # fmt: skip
     prog_limit: int = parameter(4, "attempts of program-and-verify", tag="assumed", low=1, high=64)
@@ -275,37 +279,37 @@ class TileSpec:
                 f"2 offset + prog_tol is {needed}; raise trim_limit or slots"
             )
 
-    @property
+    @cached_property
     def row_code(self) -> Unsigned:
         """Format of row codes."""
         return Unsigned(self.codes.pwm_bits)
 
-    @property
+    @cached_property
     def column_code(self) -> SignMagnitude:
         """Format of column codes."""
         return SignMagnitude(self.codes.column_bits)
 
-    @property
+    @cached_property
     def forward_code(self) -> Signed:
         """Format of FORWARD's codes."""
         return Signed(self.converters.forward_bits)
 
-    @property
+    @cached_property
     def backward_code(self) -> Signed:
         """Format of BACKWARD's codes."""
         return Signed(self.converters.backward_bits)
 
-    @property
+    @cached_property
     def weight_code(self) -> Signed:
         """Format of READ's codes: the digital side's only idea of a weight."""
         return Signed(self.converters.read_bits)
 
-    @property
+    @cached_property
     def set_table_entries(self) -> int:
         """Entries of the SET table: one a programming code >> set_shift."""
         return (self.transfer.c_max >> self.transfer.set_shift) + 1
 
-    @property
+    @cached_property
     def trim_reach(self) -> int:
         """READ codes that a whole trim can move a nominal cell (trim_gain resolved)."""
         transfer = self.transfer

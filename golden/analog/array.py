@@ -26,10 +26,10 @@ KINDS = 33
 class Array:
     """The analog side of one tile.
 
-    A weight, in fine units, is F(G+ - G-) + p (g - g_ref). `fixed` (rows, columns) int32 is what
-    of it an UPDATE leaves alone: F(G+ - G-) and p times the mismatch of g and g_ref, with p as the
-    row was last driven, in `signs` (0: a write came between). Charges are integers held in
-    float64: sums in BLAS are exact below 2^53.
+    A weight, in fine units, is F(G+ - G-) + p (g - g_ref). `weights` (rows, columns) holds them
+    with p as the row was last driven, in `signs` (rows,); 0 says that the row has changed since,
+    other than by an UPDATE with one p for all rows, which moves `weights` along. Weights and
+    charges are integers held in float64: sums in BLAS are exact below 2^53.
     """
 
     def __init__(self, spec: TileSpec, devices: DeviceParameters, seed: int, tile: int) -> None:
@@ -43,7 +43,7 @@ class Array:
         self.clock_ns = 0
         self.updates = 0
         self.signs = np.ones(spec.rows, np.int64)
-        self.fixed = np.zeros((spec.rows, spec.columns), np.int32)
+        self.weights = np.zeros((spec.rows, spec.columns))
         self.refresh_weights()
         self._no_column_charge, self._no_row_charge = np.zeros(spec.columns), np.zeros(spec.rows)
         self._column_charge, self._row_charge = self._no_column_charge, self._no_row_charge
@@ -56,10 +56,8 @@ class Array:
     # -- the cell ----------------------------------------------------------------------------
 
     def refresh_weights(self) -> None:
-        """Recompute `fixed` from the devices and `signs`."""
-        mismatch = self.signs[:, None] * self.capacitors.mismatch
-        self.fixed[:] = self.pcm.higher + mismatch
-        self._find_common_sign()
+        """Recompute `weights` from the devices and `signs`."""
+        self._hold(np.arange(self.spec.rows))
 
     def weights_now(self, row_lower_swap: NDArray[np.integer]) -> NDArray[np.float64]:
         """Weights (rows, columns) as FORWARD would meet them, drift of this moment included."""
@@ -68,17 +66,20 @@ class Array:
         return (self.pcm.drifted(self.clock_ns) + signs[:, None] * lower).astype(np.float64)
 
     def _drive(self, signs: IntArray) -> None:
-        """Bring `fixed` to these p (rows,)."""
-        for row in (self.signs != signs).nonzero()[0]:
-            sign = self.signs[row] = signs[row]
-            self.fixed[row] = self.pcm.higher[row] + sign * self.capacitors.mismatch[row]
-        self._find_common_sign()
+        """Bring `weights` to these p (rows,)."""
+        rows = (self.signs != signs).nonzero()[0]
+        self.signs[:] = signs
+        self._hold(rows)
 
-    def _find_common_sign(self) -> None:
+    def _hold(self, rows: IntArray) -> None:
+        lower = self.capacitors.lower.take(rows, axis=0)
+        lower += self.capacitors.mismatch.take(rows, axis=0)
+        lower *= self.signs.take(rows).astype(np.int32)[:, None]
+        self.weights[rows] = self.pcm.higher.take(rows, axis=0) + lower
         first = int(self.signs[0])
         self._common_sign = first if (self.signs == first).all() else 0
 
-    def _written(self, rows: IntArray | int) -> None:
+    def _written(self, rows: IntArray | int | slice) -> None:
         self.signs[rows] = self._common_sign = 0
 
     # -- phases ------------------------------------------------------------------------------
@@ -88,38 +89,29 @@ class Array:
         sign = 1 - 2 * lower_swap
         if self._common_sign != sign:
             self._drive(np.where((durations > 0) | (self.signs == 0), sign, self.signs))
-        rows = durations.nonzero()[0]
-        fixed, lower = self.fixed.take(rows, axis=0), self.capacitors.lower.take(rows, axis=0)
-        weights = fixed - lower if lower_swap else fixed + lower
-        drive = durations.take(rows).astype(np.float64)
-        self._column_charge = self._column_charge + np.dot(drive, weights)
+        self._column_charge = self._column_charge + np.dot(durations, self.weights)
         self.wait(self.spec.timing.forward_phase_ns)
 
     def integrate_rows(self, durations: IntArray, row_lower_swap: NDArray[np.integer]) -> None:
         """BACKWARD phase: columns high for signed `durations` (columns,); rows integrate."""
-        fixed, lower, sign = self.fixed, self.capacitors.lower, self._common_sign
+        # With one p for all rows, the count of inverted rows says whether `weights` have it.
         inverted = np.count_nonzero(row_lower_swap)
-        if sign == 1 and inverted == 0:
-            weights = fixed + lower
-        elif sign == -1 and inverted == len(fixed):
-            weights = fixed - lower
-        else:
+        if not self._common_sign or inverted != (0 if self._common_sign == 1 else self.spec.rows):
             self._drive(1 - 2 * row_lower_swap.astype(np.int64))
-            weights = fixed + self.signs[:, None] * lower
-        self._row_charge = self._row_charge + np.dot(weights, durations.astype(np.float64))
+        self._row_charge = self._row_charge + np.dot(self.weights, durations)
         self.wait(self.spec.timing.backward_phase_ns)
 
     def integrate_read(self, row: int, pair: Pair, lower_swap: int) -> None:
         """READ phase: one row, one selection of devices. Writes back drift older than a tick."""
         if self.pcm.write_back_drift(row, self.clock_ns):
             self._written(row)
+        driven = self.pcm.higher[row] if pair is not Pair.LOWER else 0
         if pair is not Pair.LOWER:
-            self._column_charge = self._column_charge + self.pcm.higher[row]
             self._read_spread = self._joint_spread(row)
         if pair is not Pair.HIGHER:
             lower = self.capacitors.lower[row] + self.capacitors.mismatch[row]
-            charge = self._column_charge
-            self._column_charge = charge - lower if lower_swap else charge + lower
+            driven = driven - lower if lower_swap else driven + lower
+        self._column_charge = self._column_charge + driven
         self.wait(self.spec.timing.read_phase_ns)
 
     def _joint_spread(self, row: int) -> IntArray:
@@ -133,21 +125,21 @@ class Array:
 
     # -- conversions -------------------------------------------------------------------------
 
-    def convert_forward(self, active: Mask) -> IntArray:
+    def convert_forward(self, active: Mask) -> NDArray[np.signedinteger]:
         """Raw codes (columns,) in FORWARD's range; clears the integrators."""
         raw = self.columns.convert(self._column_charge, self.forward_range, active)[0]
         self._column_charge = self._no_column_charge
         self.wait(self.spec.timing.conversion_ns)
         return raw
 
-    def convert_backward(self) -> IntArray:
+    def convert_backward(self) -> NDArray[np.signedinteger]:
         """Raw codes (rows,) in BACKWARD's range; clears the integrators."""
         raw = self.rows.convert(self._row_charge, self.backward_range)[0]
         self._row_charge = self._no_row_charge
         self.wait(self.spec.timing.conversion_ns)
         return raw
 
-    def convert_read(self, active: Mask, repeats: int) -> IntArray:
+    def convert_read(self, active: Mask, repeats: int) -> NDArray[np.signedinteger]:
         """Raw codes (repeats, columns) in READ's range; clears the integrators at the end."""
         charge, spread = self._column_charge, self._read_spread
         raw = self.columns.convert(charge, self.read_range, active, spread, repeats)
@@ -167,9 +159,21 @@ class Array:
             if self.devices.pcm.direct_update:
                 self._pulse_pairs(rows, counts, charge)
             else:
-                self.capacitors.pulse(rows, counts, charge, self.updates)
+                self._move(rows, self.capacitors.pulse(rows, counts, charge, self.updates))
         self.updates += 1
         self.wait(self.spec.timing.update_phase_ns)
+
+    def _move(self, rows: IntArray, moved: NDArray[np.int32]) -> None:
+        """Move `weights` as the capacitors of these rows (n,) moved (n, columns)."""
+        if self._common_sign == 0:
+            self._written(rows)
+            return
+        weights = self.weights.take(rows, axis=0)
+        if self._common_sign == 1:
+            weights += moved
+        else:
+            weights -= moved
+        self.weights[rows] = weights
 
     def _pulse_pairs(self, rows: IntArray, counts: NDArray[np.int32], charge: Mask) -> None:
         """The pcm-only cell: a coincidence is a SET pulse on G+ (up) or G- (down)."""
@@ -186,6 +190,7 @@ class Array:
     def precharge(self, row: int) -> None:
         """Bring a row's capacitors and their reference to V0."""
         self.capacitors.precharge(row)
+        self._written(row)
         self.wait(self.spec.timing.precharge_ns)
 
     def reset(self, row: int, active: Mask) -> None:
@@ -204,11 +209,12 @@ class Array:
 
     def wait(self, duration_ns: int) -> None:
         """Let analog time pass; the capacitors relax at every tick crossed."""
-        ticks = self.clock_ns // self._tick_ns
-        self.clock_ns += duration_ns
-        for _ in range(self.clock_ns // self._tick_ns - ticks):
-            if not self.capacitors.leak():
-                break
+        before = self.clock_ns
+        self.clock_ns = before + duration_ns
+        ticks = self.clock_ns // self._tick_ns - before // self._tick_ns
+        while ticks and self.capacitors.leak():
+            self._written(slice(None))
+            ticks -= 1
 
     def worn_rows(self) -> IntArray:
         """pcm-only: rows with a worn pair, a device above the level and the other above a quarter.

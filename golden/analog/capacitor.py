@@ -24,6 +24,7 @@ SLOPE_BITS = 10
 
 # Arrays without dimensions: the form of a constant that costs NumPy least a call.
 _SLOPE_BITS, _ONE = np.array(SLOPE_BITS, np.int32), np.array(1 << SLOPE_BITS, np.int32)
+_ONE_PULSE = np.array(1, np.int16)
 
 SPREAD_BITS = 16
 ROOTS = np.array([nearest(Fraction(str(n**0.5)) * 256) for n in range(33)], np.int64)
@@ -56,21 +57,17 @@ class Capacitors:
             return np.clip(value, 0, MAX_STEP).astype(np.int16)
 
         self.step_up, self.step_down = steps(one + beta), steps(one - beta)
-        self._up_to_down = self.step_up ^ self.step_down
+        # A row's steps up, then what turns them into steps down: (rows, 2, columns).
+        self._steps = np.stack([self.step_up, self.step_up ^ self.step_down], 1)
         sigma = capacitor.reference_mismatch
         self.mismatch = variation(Mechanism.REFERENCE, sigma, GRID).astype(np.int32)
         self.lower = np.zeros(shape, np.int32)
         self.bound = nearest(as_fraction(capacitor.bound) * GRID)
-        # As NumPy integers, which spares NumPy a look at the range of its types.
         self._lowest, self._highest = np.int32(-self.bound), np.int32(self.bound)
         self.slope = nearest(
             as_fraction(capacitor.slope) / as_fraction(capacitor.bound) * (1 << SLOPE_BITS)
         )
-        up, down = np.ones(spec.columns, np.int32), np.full(spec.columns, -1, np.int32)
-        # By charge, for np.where: +1 or -1, the slope along it, no bit or all bits.
-        self._direction = up, down
-        self._slopes = self.slope * up, self.slope * down
-        self._masks = (up >> 1).astype(np.int16), (down >> 1).astype(np.int16)
+        self._slope = np.array(self.slope, np.int32)
         self.cycle_scale = bell_scale(as_fraction(capacitor.cycle_to_cycle) * (1 << SPREAD_BITS))
         self._address = (seed, tile)
         self.leak_loss, self.leak_target = _leak(spec, devices)
@@ -81,18 +78,23 @@ class Capacitors:
         counts: NDArray[np.int32],
         charge: NDArray[np.bool_],
         ordinal: int,
-    ) -> None:
+    ) -> NDArray[np.int32]:
         """Apply `counts` (n, columns) coincidences to whole rows (n,); charge (columns,): up?
 
-        All steps of one UPDATE see the g that it found. A step shrinks towards the bound it moves
-        to, and grows away from it, by the slope.
+        Gives the change (n, columns). All steps of one UPDATE see the g that it found. A step
+        shrinks towards the bound it moves to, and grows away from it, by the slope.
         """
         # Whole rows, though most cells of them may have no coincidence: rows are copied and
         # reckoned with several times as fast as cells are picked. In place, for the same reason.
         g = self.lower.take(rows, axis=0)
-        step = self._steps(rows, charge)
+        down = charge.astype(np.int16) - _ONE_PULSE  # no bit where charged, else all bits
+        direction = (down | _ONE_PULSE).astype(np.int32)  # +1 or -1
+        steps = self._steps.take(rows, axis=0)
+        step = steps[:, 1] & down
+        step ^= steps[:, 0]
+        step = step.astype(np.int32)
         change = g >> _SLOPE_BITS
-        change *= np.where(charge, *self._slopes)
+        change *= direction * self._slope
         change >>= _SLOPE_BITS
         np.subtract(_ONE, change, out=change)
         change *= step
@@ -100,16 +102,11 @@ class Capacitors:
         change >>= _SLOPE_BITS
         if self.cycle_scale:
             self._add_cycle(change, rows, counts, step, ordinal)
-        change *= np.where(charge, *self._direction)
+        change *= direction
         change += g
         self.lower[rows] = change.clip(self._lowest, self._highest, out=change)
-
-    def _steps(self, rows: NDArray[np.integer], charge: NDArray[np.bool_]) -> NDArray[np.int32]:
-        """Steps (n, columns) in the direction of each column: up, or up ^ (up ^ down) = down."""
-        step = self._up_to_down.take(rows, axis=0)
-        step &= np.where(charge, *self._masks)
-        step ^= self.step_up.take(rows, axis=0)
-        return step.astype(np.int32)
+        change -= g
+        return change
 
     def _add_cycle(
         self,

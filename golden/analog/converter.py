@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from golden.analog.parameters import GRID_BITS, DeviceParameters
 from golden.analog.random import (
     BELL_SHIFT,
+    Form,
     Mechanism,
     NoiseLines,
     bell,
@@ -67,7 +68,8 @@ class Converters:
         draws = bell(philox(seed, offset, tile, np.arange(channels), 0))
         sigma = as_fraction(devices.converter.channel_offset) * (1 << OFFSET_BITS)
         self.offsets = scaled(draws, bell_scale(sigma))
-        self._offset_charges: dict[Range, NDArray[np.float64]] = {}
+        self._charges: dict[Range, NDArray[np.float64]] = {}
+        self._levels: dict[Range, Form] = {}
         noise = Mechanism.COLUMN_NOISE if column else Mechanism.ROW_NOISE
         self.noise = NoiseLines(seed, noise, tile, channels)
 
@@ -78,32 +80,44 @@ class Converters:
         active: NDArray[np.bool_] | None = None,
         spread: IntArray | None = None,
         repeats: int = 1,
-    ) -> IntArray:
+    ) -> NDArray[np.signedinteger]:
         """Raw codes (repeats, channels) of charges (channels,); inactive channels give 0.
 
         `spread` (channels,): bell scale of converter and driven cells together (`joint_spread`),
         in place of the converter's own: noise is drawn once per result.
         """
+        if active is not None and np.count_nonzero(active) == len(active):
+            active = None
         # In float64, where every step is exact (integers below 2^53 and powers of two) and rint
         # is the one rounding, ties to even. A spread stays below 2^36, so that its product with a
         # bell of 18 bits is exact too; a converter's own noise may not and is scaled in integers.
+        if to not in self._levels:
+            self._prepare(to)
         if spread is None:
-            total = self.noise.draw(active, repeats, to.noise_scale)
+            total = self.noise.draw(active, repeats, self._levels[to]) + charge * to.per_charge
         else:
             total = self.noise.draw(active, repeats) * (spread * _BELL)
             total += _HALF
             np.floor(total, out=total)
-        if to not in self._offset_charges:
-            self._offset_charges[to] = offset_charge(self.offsets, to.shift).astype(np.float64)
-        total = total + (charge + self._offset_charges[to])
-        total *= to.per_charge
+            total += charge + self._charges[to]
+            total *= to.per_charge
         np.rint(total, out=total)
-        np.maximum(total, to.low, out=total)
-        np.minimum(total, to.high, out=total)
-        raw = total.astype(np.int64)
-        if active is not None and np.count_nonzero(active) < len(active):
+        total.clip(to.low, to.high, out=total)
+        # Many at once are summed up next: half the bytes. A single vector is used as it is.
+        raw = total.astype(np.int64 if repeats == 1 else np.int32)
+        if active is not None:
             raw *= active
         return raw
+
+    def _prepare(self, to: Range) -> None:
+        """Find the offsets as charges, and what noise and offsets make together, in LSB."""
+        offsets = offset_charge(self.offsets, to.shift)
+        self._charges[to] = offsets.astype(np.float64)
+
+        def level(bells: IntArray) -> NDArray[np.float64]:
+            return np.multiply(scaled(bells, to.noise_scale) + offsets, to.per_charge)
+
+        self._levels[to] = level
 
 
 def offset_charge(offsets: IntArray, shift: int) -> IntArray:

@@ -6,6 +6,7 @@ Salmon et al., "Parallel random numbers: as easy as 1, 2, 3", SC 2011 [found].
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import IntEnum
 from fractions import Fraction
 from functools import cache
@@ -74,12 +75,17 @@ def philox(
     """64 random bits an address; mechanisms, `lines` (22 bits), `ordinals` (32 bits) broadcast."""
     field = np.asarray(mechanism, np.uint64) << _word(TILE_BITS + LINE_BITS)
     address = field | _word(tile << LINE_BITS) | np.asarray(lines, np.uint64)
-    ordinals = np.asarray(ordinals, np.uint64) & _MASK32
-    shape = np.broadcast_shapes(ordinals.shape, address.shape)
-    low, high, product = (np.empty(shape, np.uint64) for _ in range(3))
-    low[...], high[...] = ordinals, address
-    # In place: with few draws a call the ten rounds are all overhead, with many all memory.
-    for key in _round_keys(seed):
+    keys = _round_keys(seed)
+    # Lines and ordinals meet in the first round: what it does before is done for fewer.
+    product = (np.asarray(ordinals, np.uint64) & _MASK32) * _MULTIPLIER
+    low = np.asarray((product >> _32) ^ (address ^ keys[0]))
+    few, high = product & _MASK32, np.empty_like(low)
+    product = np.multiply(low, _MULTIPLIER, out=np.empty_like(low))
+    np.right_shift(product, _32, out=low)
+    low ^= few ^ keys[1]
+    np.bitwise_and(product, _MASK32, out=high)
+    # In place: with few draws a call the rounds are all overhead, with many all memory.
+    for key in keys[2:]:
         np.multiply(low, _MULTIPLIER, out=product)
         np.right_shift(product, _32, out=low)
         low ^= high
@@ -109,14 +115,19 @@ def scaled(values: NDArray[np.int64], scale: NDArray[np.int64] | int) -> NDArray
     return (values * scale + (1 << (BELL_SHIFT - 1))) >> BELL_SHIFT
 
 
-def _as_noise(bells: NDArray[np.int64], scale: int | None) -> NDArray[np.float64]:
-    return (bells if scale is None else scaled(bells, scale)).astype(np.float64)
+Form = Callable[[NDArray[np.int64]], NDArray[np.float64]]
+"""What a taker of noise makes of bells (n, lines): elementwise, or with a constant a line."""
+
+
+def as_bells(bells: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The bells themselves, in float64."""
+    return bells.astype(np.float64)
 
 
 class NoiseLines:
     """One bell an ordinal for each of `lines` channels; blocks of ordinals are drawn at once."""
 
-    BLOCK_DRAWS = 10_000
+    BLOCK_DRAWS = 15_000
     """Enough to outweigh the overhead of a draw, few enough for the processor's cache."""
 
     def __init__(self, seed: int, mechanism: Mechanism, tile: int, lines: int) -> None:
@@ -126,44 +137,44 @@ class NoiseLines:
         self._lines = np.arange(lines)
         self._first = self._next = -1
         self._block = np.zeros((0, lines), np.int64)
-        self._noise: dict[int | None, NDArray[np.float64]] = {}
+        # The block in every form asked for: a form sees many draws at once.
+        self._formed: dict[Form, NDArray[np.float64]] = {}
 
     def draw(
         self,
         active: NDArray[np.bool_] | None = None,
         repeats: int = 1,
-        scale: int | None = None,
+        form: Form = as_bells,
     ) -> NDArray[np.float64]:
-        """The next `repeats` bells (repeats, lines) of the active channels; `scaled` by a scale.
+        """The next `repeats` bells (repeats, lines) in a form; a view, to be left as it is.
 
-        Integers, held in float64 as the converters want them. Channels that are not active give 0
-        and do not advance.
+        `active` (lines,): channels that are not give 0 and do not advance. None: all are.
         """
-        if active is not None and np.count_nonzero(active) < len(active):
-            noise = np.where(active, self._apart(repeats, scale), 0)
+        if active is not None:
+            noise = np.where(active, self._apart(repeats, form), 0)
             self.ordinals += repeats * active
             self._next = -1
             return noise
         # A first ordinal other than the one to come means a state restored: look at all of them.
         if self.ordinals[0] != self._next:
             if (self.ordinals != self.ordinals[0]).any():
-                noise = self._apart(repeats, scale)
+                noise = self._apart(repeats, form)
                 self.ordinals += repeats
                 return noise
             self._next = self._first = int(self.ordinals[0])
             self._block = self._block[:0]
         if self._next + repeats > self._first + len(self._block):
             self._draw_ahead(repeats)
-        if scale not in self._noise:
-            self._noise[scale] = _as_noise(self._block, scale)
+        if form not in self._formed:
+            self._formed[form] = form(self._block)
         place = self._next - self._first
         self.ordinals += repeats
         self._next += repeats
-        return self._noise[scale][place : place + repeats]
+        return self._formed[form][place : place + repeats]
 
-    def _apart(self, repeats: int, scale: int | None) -> NDArray[np.float64]:
+    def _apart(self, repeats: int, form: Form) -> NDArray[np.float64]:
         """Noise where channels stand at ordinals of their own."""
-        return _as_noise(self._bells(self.ordinals + np.arange(repeats)[:, None]), scale)
+        return form(self._bells(self.ordinals + np.arange(repeats)[:, None]))
 
     def _draw_ahead(self, least: int) -> None:
         """Draw for channels that advance together, `least` ordinals or more beyond the block."""
@@ -172,7 +183,7 @@ class NoiseLines:
         drawn = self._bells(np.arange(end, end + more)[:, None])
         self._block = np.concatenate([self._block[self._next - self._first :], drawn])
         self._first = self._next
-        self._noise.clear()
+        self._formed.clear()
 
     def _bells(self, ordinals: NDArray[np.int64]) -> NDArray[np.int64]:
         return bell(philox(self._seed, self._mechanism, self._tile, self._lines, ordinals))

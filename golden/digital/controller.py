@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from golden.digital import converter, neuron, update_stream
 from golden.digital.polarity import PolarityBank
 from golden.digital.pulse_width import column_durations, row_durations
-from golden.digital.transfer import Counters, Kind, TransferSequencer, read_row
+from golden.digital.transfer import Counters, Kind, TransferSequencer, read_row, read_undriven
 from golden.digital.update_stream import UpdateStream
 from spec.boundary import ArrayMacro, Pair
 from spec.tile import TileSpec
@@ -74,7 +74,7 @@ class TileController:
             raise ValueError("a threshold scale is at least 2^w of its side")
         self.row_stream.scale, self.column_stream.scale = row_scale, column_scale
 
-    def forward(self, row_codes: IntArray) -> IntArray:
+    def forward(self, row_codes: NDArray[np.integer]) -> IntArray:
         """FORWARD: row codes (rows - 1,) to signed codes (columns,); a phase per polarity."""
         self._rows = row_durations(self.spec, row_codes)
         for polarity, durations in self.polarity.phases(self._rows):
@@ -85,7 +85,8 @@ class TileController:
         self.counters.saturated += converter.at_rail(raw, code)
         dither, bits = self.forward_dither.next(), self.spec.converters.calibration_log2
         codes = converter.corrected(raw, self.forward_offsets, bits, dither, code)
-        codes = np.where(self.active, codes, self._idle)
+        if np.count_nonzero(self.active) < len(codes):
+            codes *= self.active
         if self.hidden:
             self._mask = neuron.derivative(codes, code)
         return codes
@@ -139,7 +140,8 @@ class TileController:
 
     def read(self, row: int, pair: Pair) -> IntArray:
         """READ weight codes (columns,) of a row."""
-        return read_row(self.spec, self.array, self.polarity, self.active, row, pair)
+        undriven = read_undriven(self.spec, self.array, self.active)
+        return read_row(self.spec, self.array, self.polarity, self.active, row, pair, undriven)
 
     def _enter(self, column_codes: IntArray) -> IntArray:
         columns = column_durations(self.spec, column_codes)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,17 +12,30 @@ from spec.formats import Signed, round_half_even
 IntArray = NDArray[np.int64]
 
 
+@cache
+def _limits(code: Signed) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Both rails, as arrays without dimensions: the form of a constant that costs NumPy least."""
+    return np.array(code.low), np.array(code.high)
+
+
+@cache
+def _rails(code: Signed) -> NDArray[np.bool_]:
+    """Which codes are rails (2^bits,), by code: negative codes index from the end."""
+    rails = np.zeros(1 << code.bits, np.bool_)
+    rails[[code.low, code.high]] = True
+    return rails
+
+
 def saturate(values: IntArray, code: Signed) -> IntArray:
     """Values limited to a signed format."""
-    return np.minimum(np.maximum(values, code.low), code.high)
+    low, high = _limits(code)
+    limited = np.maximum(values, low)
+    return np.minimum(limited, high, out=limited)
 
 
 def at_rail(raw: IntArray, code: Signed) -> int:
     """How many raw codes stand at a rail: they count as saturated."""
-    # Most of the time none does, which two passes find.
-    if np.maximum.reduce(raw) < code.high and np.minimum.reduce(raw) > code.low:
-        return 0
-    return int(np.count_nonzero((raw == code.low) | (raw == code.high)))
+    return int(np.count_nonzero(_rails(code)[raw]))
 
 
 def corrected(
@@ -33,8 +48,13 @@ def corrected(
     fractions, so that over time a channel has no offset left: half an LSB on every error of a
     neuron would train its weights astray.
     """
-    codes = saturate(raw + ((dither - offsets) >> fraction_bits), code)
-    return np.where((raw == code.low) | (raw == code.high), raw, codes)
+    codes = dither - offsets
+    codes >>= fraction_bits
+    codes = saturate(codes + raw, code)
+    rails = _rails(code)[raw]
+    if np.count_nonzero(rails):
+        np.copyto(codes, raw, where=rails)
+    return codes
 
 
 def auto_zero(raw: IntArray) -> IntArray:
@@ -47,13 +67,13 @@ class Dither:
 
     def __init__(self, bits: int) -> None:
         """`count` is state; 0 bits give always 0."""
-        self._bits = bits
+        self._values = [bit_reversed(count, bits) for count in range(1 << bits)]
         self.count = 0
 
     def next(self) -> int:
         """The present value; then count."""
-        value = bit_reversed(self.count, self._bits)
-        self.count = (self.count + 1) % (1 << self._bits)
+        value = self._values[self.count]
+        self.count = (self.count + 1) % len(self._values)
         return value
 
 
@@ -66,6 +86,9 @@ def bit_reversed(count: int, bits: int) -> int:
 
 
 def read_code(driven: IntArray, undriven: IntArray, average_log2: int, code: Signed) -> IntArray:
-    """A READ: the mean of n = 2^a conversions (n, columns) minus that of n without drive."""
-    total = np.add.reduce(driven, axis=0) - np.add.reduce(undriven, axis=0)
+    """A READ: the mean of n = 2^a conversions (n, columns) minus that of n without drive.
+
+    `undriven` (columns,) is the sum of those.
+    """
+    total = np.add.reduce(driven, axis=0, dtype=np.int64) - undriven
     return saturate(round_half_even(total, average_log2), code)

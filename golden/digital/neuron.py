@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,14 +18,33 @@ def activate(codes: IntArray, code: Signed, row_code: Unsigned) -> IntArray:
 
     The converter's full scale is the clip: its top code becomes (close to) full duration.
     """
+    return _activations(code, row_code)[codes]
+
+
+@cache
+def _activations(code: Signed, row_code: Unsigned) -> IntArray:
+    """Row codes (2^bits,) of all FORWARD codes; negative codes, which index from the end, give 0.
+
+    The software looks up what hardware reckons: one pass instead of six.
+    """
     shift = code.bits - 1 - row_code.bits
-    positive = np.maximum(codes, 0)
-    return np.minimum(round_half_even(positive, shift), row_code.high)
+    table = np.zeros(1 << code.bits, np.int64)
+    positive = np.arange(code.high + 1)
+    table[positive] = np.minimum(round_half_even(positive, shift), row_code.high)
+    return table
 
 
 def derivative(codes: IntArray, code: Signed) -> NDArray[np.bool_]:
     """Where the clipped ReLU has slope one: above zero and below the clip."""
-    return (codes > 0) & (codes < code.high)
+    return _derivatives(code)[codes]
+
+
+@cache
+def _derivatives(code: Signed) -> NDArray[np.bool_]:
+    """The derivative (2^bits,) at all FORWARD codes; negative codes index from the end."""
+    table = np.zeros(1 << code.bits, np.bool_)
+    table[1 : code.high] = True
+    return table
 
 
 def column_codes(errors: IntArray, spec: TileSpec, downstream: TileSpec) -> IntArray:
@@ -31,7 +52,15 @@ def column_codes(errors: IntArray, spec: TileSpec, downstream: TileSpec) -> IntA
 
     A column code of 2^column_bits is an error of 2^-gain: one rounding, one saturation.
     """
-    return saturated_shift(errors, column_shift(spec, downstream), spec.column_code.high)
+    shift = column_shift(spec, downstream)
+    return _shifted(downstream.backward_code, shift, spec.column_code.high)[errors]
+
+
+@cache
+def _shifted(code: Signed, shift: int, limit: int) -> IntArray:
+    """`saturated_shift` (2^bits,) of all BACKWARD codes; negative codes index from the end."""
+    codes = np.concatenate([np.arange(code.high + 1), np.arange(code.low, 0)])
+    return saturated_shift(codes, shift, limit)
 
 
 def column_shift(spec: TileSpec, downstream: TileSpec) -> int:

@@ -27,5 +27,5 @@ class PolarityBank:
         """
         inverted = int(np.count_nonzero(self.bits))
         if inverted in (0, len(self.bits)):
-            return [(Polarity(int(inverted > 0)), lines)]
+            return [(Polarity.INVERTED if inverted else Polarity.NORMAL, lines)]
         return [(p, np.where(self.bits == p, lines, 0).astype(lines.dtype)) for p in Polarity]

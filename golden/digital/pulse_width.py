@@ -22,7 +22,7 @@ def row_durations(spec: TileSpec, row_codes: IntArray) -> NDArray[np.int64]:
     if codes.shape != (spec.rows - 1,):
         raise ValueError(f"{codes.shape} row codes for {spec.rows - 1} rows")
     # The codes fill their bits: any bit set beyond shows in the OR of all.
-    if not 0 <= np.bitwise_or.reduce(codes) <= spec.row_code.high:
+    if not 0 <= int(np.bitwise_or.reduce(codes)) <= spec.row_code.high:
         raise ValueError(f"row codes must be 0..{spec.row_code.high}")
     durations = np.empty(spec.rows, np.int64)
     durations[:-1] = codes

@@ -33,13 +33,14 @@ def output_error(
     Codes sum to zero exactly: the target's is minus the sum of the others. Left to rounding, a
     common drift drives the outputs into saturation.
     """
-    weights = table[codes.max() - codes]
-    total, full = int(weights.sum()), column_code.high
-    error = -((2 * full * weights + total) // (2 * total))
+    # In Python's own integers: classes are few, and NumPy would spend its time on calls.
+    weights: list[int] = table[np.maximum.reduce(codes) - codes].tolist()
+    total, full = sum(weights), column_code.high
+    error = [-((2 * full * weight + total) // (2 * total)) for weight in weights]
     error[label] = 0
-    excess = -int(error.sum()) - full
+    excess = -sum(error) - full
     if excess > 0:
         # Rounding up several outputs asked for more than full scale: the largest gives way.
-        error[error.argmin()] += excess
-    error[label] = -int(error.sum())
-    return error
+        error[error.index(min(error))] += excess
+    error[label] = -sum(error)
+    return np.array(error, np.int64)

@@ -36,6 +36,7 @@ class State(Enum):
     """States of the sequencer, in order."""
 
     IDLE = auto()
+    READ_ZERO = auto()
     READ_LOWER_BEFORE = auto()
     READ_ALL = auto()
     JOURNAL = auto()
@@ -97,8 +98,9 @@ class TransferSequencer:
         self.journal = Journal(np.zeros(columns, np.int64))
         self._kind = Kind.TRANSFER
         self._zeros = np.zeros(columns, np.int64)
-        self._codes = self._zeros
+        self._codes = self._undriven = self._zeros
         self._handlers: dict[State, Callable[[], State]] = {
+            State.READ_ZERO: self._read_zero,
             State.READ_LOWER_BEFORE: self._read_lower_before,
             State.READ_ALL: self._read_all,
             State.JOURNAL: self._write_journal,
@@ -128,10 +130,10 @@ class TransferSequencer:
         self._enter_row()
 
     def resume(self) -> None:
-        """Go on after a soft reset: a valid journal re-enters at precharge."""
+        """Go on after a soft reset: a valid journal re-enters at precharge, with a new zero."""
         if self.journal.valid:
             self._kind = self.journal.kind
-            self.state = State.PRECHARGE
+            self.state = State.PRECHARGE if self._kind is Kind.INIT else State.READ_ZERO
         elif self._kind is not Kind.LOAD and self.next_row <= self.last_row:
             self._enter_row()
 
@@ -151,13 +153,18 @@ class TransferSequencer:
     # -- states ------------------------------------------------------------------------------
 
     def _enter_row(self) -> None:
-        if self._kind is Kind.TRANSFER:
-            compensated = self.spec.transfer.leak_compensation > 0
-            self.state = State.READ_LOWER_BEFORE if compensated else State.READ_ALL
-        else:
-            if self._kind is Kind.INIT:
-                self._codes = self._zeros
-            self.state = State.JOURNAL
+        if self._kind is Kind.INIT:
+            self._codes = self._zeros
+        transfer = self._kind is Kind.TRANSFER
+        self.state = State.READ_ZERO if transfer else State.JOURNAL
+
+    def _read_zero(self) -> State:
+        # One for all READs of the row: what is wrong with it cancels where READs are compared.
+        self._undriven = read_undriven(self.spec, self.array, self.active)
+        if self.journal.valid:
+            return State.PRECHARGE
+        compensated = self.spec.transfer.leak_compensation > 0
+        return State.READ_LOWER_BEFORE if compensated else State.READ_ALL
 
     def _read_lower_before(self) -> State:
         self._lower_before = self._read(self.next_row, Pair.LOWER)
@@ -179,7 +186,8 @@ class TransferSequencer:
         journal.row, journal.kind, journal.codes = row, self._kind, self._codes.copy()
         journal.p_new = 0 if self._kind is Kind.INIT else bit ^ int(inverts)
         journal.valid = True
-        return State.PRECHARGE
+        # A TRANSFER has its zero, an INIT needs none.
+        return State.READ_ZERO if self._kind is Kind.LOAD else State.PRECHARGE
 
     def _precharge(self) -> State:
         self.array.precharge(self.journal.row)
@@ -291,7 +299,15 @@ class TransferSequencer:
     # -- READ --------------------------------------------------------------------------------
 
     def _read(self, row: int, pair: Pair) -> IntArray:
-        return read_row(self.spec, self.array, self.polarity, self.active, row, pair)
+        return read_row(
+            self.spec, self.array, self.polarity, self.active, row, pair, self._undriven
+        )
+
+
+def read_undriven(spec: TileSpec, array: ArrayMacro, active: NDArray[np.bool_]) -> IntArray:
+    """The zero of READs (columns,): the sum of 2^a conversions without drive."""
+    raw = array.convert_read(active, 1 << spec.converters.read_average_log2)
+    return np.add.reduce(raw, axis=0, dtype=np.int64)
 
 
 def read_row(
@@ -301,10 +317,10 @@ def read_row(
     active: NDArray[np.bool_],
     row: int,
     pair: Pair,
+    undriven: IntArray,
 ) -> IntArray:
     """Weight codes (columns,) of a row, in weight sign; masked columns give 0."""
     average = spec.converters.read_average_log2
-    undriven = array.convert_read(active, 1 << average)
     array.integrate_read(row, pair, int(polarity.bits[row]))
     driven = array.convert_read(active, 1 << average)
     codes = read_code(driven, undriven, average, spec.weight_code)

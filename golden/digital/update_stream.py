@@ -18,7 +18,7 @@ from spec.tile import TileSpec
 DRAW_MASK = (1 << DRAW_BITS) - 1
 
 
-AHEAD = 16
+AHEAD = 32
 """UPDATEs whose words the software finds at once."""
 
 

@@ -37,7 +37,8 @@ class NumpyEngine:
     def _example(self, image: NDArray[np.uint8], label: int) -> None:
         tiles = self.network.tiles
         start_ns = [tile.array.clock_ns for tile in tiles]
-        codes, rows = np.zeros(0, np.int64), image.astype(np.int64)
+        codes = np.zeros(0, np.int64)
+        rows: NDArray[np.integer] = image
         for tile in tiles:
             codes = tile.controller.forward(rows)
             if tile is not tiles[-1]:

@@ -81,7 +81,7 @@ def rtl_reads(reads: list[np.ndarray], average_log2: int, code: Signed):
 def golden_reads(reads: list[np.ndarray], average_log2: int, code: Signed):
     n, found = 1 << average_log2, []
     for read in reads:
-        found += converter.read_code(read[n:], read[:n], average_log2, code).tolist()
+        found += converter.read_code(read[n:], read[:n].sum(axis=0), average_log2, code).tolist()
     return found
 
 

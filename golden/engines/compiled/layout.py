@@ -83,7 +83,7 @@ REGISTER_NAMES = {
 """Rows of `tables` (TABLES, longest) int64."""
 
 (DRIVEN, TOTAL, READ, CHARGE, OLD_LOWER, TARGET, C, STEPS, LISTED, RESIDUALS, EVERYTHING,
- DAMPING, LAST_SIGN, ORDINALS, OFFSETS, SIDES, HITS, ZEROS, SCRATCH) = range(19)
+ DAMPING, LAST_SIGN, ORDINALS, OFFSETS, SIDES, HITS, UNDRIVEN, ZEROS, SCRATCH) = range(20)
 """Rows of `scratch` (SCRATCH, widest) int64: work space. DRIVEN lists blocks; OFFSETS and SIDES
 list columns by the places of their cells and of their steps within a block; HITS lists which of
 these a block meets; LISTED and EVERYTHING list columns of a transfer by number; ZEROS stay."""

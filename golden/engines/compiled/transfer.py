@@ -97,6 +97,24 @@ def charge_pairs(flat, t, row, wanted, charge, spread):
 
 
 @compiled
+def read_zero(flat, t, row):
+    """The zero of a row's READs (columns,): the sum of 2^a conversions without drive."""
+    p, scratch, count = flat.P[t], flat.scratch, flat.P[t, at.COLUMNS]
+    c, shift, repeats = p[at.COLUMN], p[at.READ_SHIFT], 1 << p[at.READ_AVERAGE]
+    bits, zero, charge = p[at.READ_BITS], scratch[at.UNDRIVEN, :count], scratch[at.CHARGE, :count]
+    ordinals, spread = flat.columns[at.COLUMN_ORDINAL, c : c + count], flat.work[at.SPREADS, :count]
+    zero[:] = 0
+    spread[:] = np.int32(p[at.READ_NOISE])
+    for j in range(count):
+        charge[j] = (flat.columns[at.COLUMN_OFFSET, c + j] << shift) >> array.OFFSET_BITS
+    everything = scratch[at.EVERYTHING, :count]
+    for repeat in range(repeats):
+        convert(zero, charge, spread, everything, ordinals, repeat, flat.seed, t, shift, bits)
+    ordinals += repeats
+    wait_row(flat, t, row, repeats * p[at.CONVERSION_NS])
+
+
+@compiled
 def read(flat, t, row, pair, wanted, codes):
     """READ a row: the weight codes (n,) of the columns `wanted` (n,).
 
@@ -110,13 +128,8 @@ def read(flat, t, row, pair, wanted, codes):
     for k in range(count):
         ordinals[k] = flat.columns[at.COLUMN_ORDINAL, c + wanted[k]]
         charge[k] = (flat.columns[at.COLUMN_OFFSET, c + wanted[k]] << shift) >> array.OFFSET_BITS
-    total[:] = 0
+        total[k] = -scratch[at.UNDRIVEN, wanted[k]]
     spread[:] = np.int32(p[at.READ_NOISE])
-    for repeat in range(repeats):
-        convert(total, charge, spread, wanted, ordinals, repeat, flat.seed, t, shift, bits)
-    for k in range(count):
-        total[k] = -total[k]
-    wait_row(flat, t, row, repeats * p[at.CONVERSION_NS])
     pcm.write_back_drift(flat, t, row)
     if pair != LOWER:
         charge_pairs(flat, t, row, wanted, charge, spread)
@@ -126,10 +139,10 @@ def read(flat, t, row, pair, wanted, codes):
             j = wanted[k]
             charge[k] += sign * (flat.work[at.ROW_LOWER, j] + flat.cells[at.MISMATCH, a + j])
     wait_row(flat, t, row, p[at.READ_NS])
-    for repeat in range(repeats, 2 * repeats):
+    for repeat in range(repeats):
         convert(total, charge, spread, wanted, ordinals, repeat, flat.seed, t, shift, bits)
     counters = flat.columns[at.COLUMN_ORDINAL, c : c + p[at.COLUMNS]]
-    counters += 2 * repeats
+    counters += repeats
     wait_row(flat, t, row, repeats * p[at.CONVERSION_NS])
     limit = np.int64(1) << (bits - 1)
     for k in range(count):
@@ -299,6 +312,7 @@ def work_row(flat, t, row, kind):
     lower = flat.scratch[at.OLD_LOWER, :columns]
     everything = flat.scratch[at.EVERYTHING, :columns]
     open_row(flat, t, row)
+    read_zero(flat, t, row)
     if kind == TRANSFER:
         if p[at.COMPENSATION]:
             read(flat, t, row, LOWER, everything, lower)

@@ -14,6 +14,7 @@ from golden.analog.random import (
     Mechanism,
     NoiseLines,
     ProgrammingNoise,
+    as_bells,
     bell,
     bell_scale,
     philox,
@@ -111,12 +112,19 @@ def test_noise_lines_give_each_channel_its_own_ordinals_whatever_the_mask() -> N
         assert lines.ordinals.tolist() == ordinals.tolist(), count
 
 
-def test_noise_lines_give_repeats_and_scales_of_the_same_bells() -> None:
+def test_noise_lines_give_repeats_and_forms_of_the_same_bells() -> None:
     lines, single = (NoiseLines(5, Mechanism.COLUMN_NOISE, 1, 700) for _ in range(2))
-    for repeats, scale in ((8, 3), (1, 70_000), (40, 1 << 16), (3, 3), (9, 1 << 40)):
-        found = lines.draw(None, repeats, scale)
+
+    def third(bells: np.ndarray) -> np.ndarray:
+        return bells / 3.0
+
+    def by_line(bells: np.ndarray) -> np.ndarray:
+        return bells + np.arange(700) / 4.0
+
+    for repeats, form in ((8, third), (1, by_line), (40, by_line), (3, as_bells), (9, third)):
+        found = lines.draw(None, repeats, form)
         bells = np.concatenate([single.draw() for _ in range(repeats)]).astype(np.int64)
-        assert found.tolist() == scaled(bells, scale).tolist(), (repeats, scale)
+        assert found.tolist() == form(bells).tolist(), (repeats, form)
     assert (lines.ordinals == single.ordinals).all()
 
 

@@ -84,7 +84,7 @@ def test_a_read_is_the_mean_minus_that_without_drive_saturated_last(
 ) -> None:
     code = Signed(12)
     expected = min(max(round(Fraction(sum(driven) - sum(undriven), 4)), code.low), code.high)
-    found = converter.read_code(np.array(driven)[:, None], np.array(undriven)[:, None], 2, code)
+    found = converter.read_code(np.array(driven)[:, None], np.array([sum(undriven)]), 2, code)
     assert found.tolist() == [expected]
 
 
