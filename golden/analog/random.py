@@ -195,7 +195,7 @@ class ProgrammingNoise:
     Program-and-verify takes RESET and SET in turn, each with an ordinal of its own.
     """
 
-    ATTEMPTS = 4
+    ATTEMPTS = 2
 
     def __init__(self, seed: int, tile: int, columns: int) -> None:
         """Nothing here is state: a bell is a function of row, device and ordinal."""
