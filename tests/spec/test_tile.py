@@ -41,12 +41,12 @@ def tile(**settings: Any) -> TileSpec:
             "set_shift=2: c_max=1536 needs more than 256 table entries; raise set_shift",
         ),
         (
-            {"trim_gain": 94, "trim_limit": 1},
+            {"trim_gain": 94, "prog_tol": 32, "trim_limit": 1},
             "trim_limit=1: the trim reaches 16 READ codes, 2 offset + prog_tol is 32; "
             "raise trim_limit or slots",
         ),
         (
-            {"trim_gain": 94, "offset": 34, "trim_limit": 6},
+            {"trim_gain": 94, "prog_tol": 32, "offset": 34, "trim_limit": 6},
             "trim_limit=6: the trim reaches 98 READ codes, 2 offset + prog_tol is 100; "
             "raise trim_limit or slots",
         ),
@@ -61,7 +61,7 @@ def test_an_illegal_tile_is_one_line_that_says_what_to_change(
 
 
 def test_a_trim_that_just_reaches_is_legal_and_so_is_none_at_all() -> None:
-    assert tile(trim_gain=94, offset=33, trim_limit=6).trim_reach == 98 == 2 * 33 + 32
+    assert tile(trim_gain=94, prog_tol=32, offset=33, trim_limit=6).trim_reach == 98 == 2 * 33 + 32
     assert tile(trim_gain=94, trim_limit=0).trim_reach == 0
     assert tile(trim_gain=94, trim_limit=1, program_pcm="false").trim_reach == 16
 
