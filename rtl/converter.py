@@ -12,8 +12,8 @@ from amaranth.lib import data, stream, wiring
 from amaranth.lib.memory import Memory
 from amaranth.lib.wiring import In, Out
 
-from rtl.neuron import rounded_shift
-from rtl.register import register
+from rtl.formats import round_half_even, saturate
+from rtl.register_slice import register_slice
 from spec.formats import Signed
 
 
@@ -85,7 +85,7 @@ class Corrector(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Two adders and the saturation."""
         m = Module()
-        raw, low, high = self.i.payload.raw, self.code.low, self.code.high
+        raw = self.i.payload.raw
         shift = Signal(signed(self.code.bits + 2))
         exact = Signal(signed(self.code.bits + 3))
         railed = Signal()
@@ -93,11 +93,11 @@ class Corrector(wiring.Component):
         m.d.comb += [
             shift.eq((self.dither - self.i.payload.offset) >> self.fraction_bits),
             exact.eq(raw + shift),
-            railed.eq((raw == low) | (raw == high)),
-            code.eq(Mux(railed, raw, Mux(exact < low, low, Mux(exact > high, high, exact)))),
+            railed.eq((raw == self.code.low) | (raw == self.code.high)),
+            code.eq(Mux(railed, raw, saturate(exact, self.code))),
             self.at_rail.eq(railed & self.i.valid & self.i.ready),
         ]
-        register(m, self.i, self.o, code)
+        register_slice(m, self.i, self.o, code)
         return m
 
 
@@ -144,8 +144,7 @@ class ReadAverage(wiring.Component):
         ]
         total = Signal(wide)
         m.d.comb += total.eq(read.data)
-        rounded = rounded_shift(m, total, self.average_log2, "rounded")
-        low, high = self.code.low, self.code.high
+        rounded = round_half_even(m, total, self.average_log2, "rounded")
         with m.FSM():
             with m.State("ADD"):
                 m.d.comb += [self.i.ready.eq(1), write.en.eq(self.i.valid)]
@@ -157,8 +156,7 @@ class ReadAverage(wiring.Component):
                             m.d.sync += conversion.eq(0)
                             m.next = "GIVE"
             with m.State("GIVE"):
-                saturated = Mux(rounded < low, low, Mux(rounded > high, high, rounded))
-                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(saturated)]
+                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(saturate(rounded, self.code))]
                 with m.If(self.o.ready):
                     m.d.sync += column.eq(Mux(last_column, 0, column + 1))
                     with m.If(last_column):

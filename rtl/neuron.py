@@ -7,25 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Shape, Signal, signed
+from amaranth.hdl import Module, Mux, Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.register import register
+from rtl.formats import round_half_even
+from rtl.register_slice import register_slice
 from spec.formats import Signed, SignMagnitude, Unsigned
-
-
-def rounded_shift(m: Module, value: Signal, shift: int, name: str) -> Signal:
-    """value / 2^shift, ties to even; a negative shift is exact. The width grows as needed."""
-    if shift <= 0:
-        result = Signal(Shape(len(value) - shift, value.shape().signed), name=name)
-        m.d.comb += result.eq(value << -shift)
-        return result
-    result = Signal(Shape(max(1, len(value) - shift) + 1, value.shape().signed), name=name)
-    odd = value[shift] if shift < len(value) else value[-1] & value.shape().signed
-    just_under_half = (1 << (shift - 1)) - 1
-    m.d.comb += result.eq((value + just_under_half + odd) >> shift)
-    return result
 
 
 class Activation(wiring.Component):
@@ -51,7 +39,7 @@ class Activation(wiring.Component):
         value = self.i.payload
         positive = Signal(self.code.bits - 1)
         m.d.comb += positive.eq(Mux(value > 0, value[: self.code.bits - 1], 0))
-        shifted = rounded_shift(m, positive, self.code.bits - 1 - self.row_code.bits, "shifted")
+        shifted = round_half_even(m, positive, self.code.bits - 1 - self.row_code.bits, "shifted")
         high = self.row_code.high
         clipped = Mux(shifted > high, high, shifted)
         output: Any = Signal(self.o.payload.shape())
@@ -59,7 +47,7 @@ class Activation(wiring.Component):
             output.code.eq(clipped),
             output.slope.eq((value > 0) & (value < self.code.high)),
         ]
-        register(m, self.i, self.o, output)
+        register_slice(m, self.i, self.o, output)
         return m
 
 
@@ -85,7 +73,7 @@ class ColumnGain(wiring.Component):
         value = self.i.payload.code
         absolute = Signal(self.code.bits)
         m.d.comb += absolute.eq(abs(value))
-        shifted = rounded_shift(m, absolute, self.shift, "shifted")
+        shifted = round_half_even(m, absolute, self.shift, "shifted")
         high = self.column_code.high
         magnitude = Signal(self.column_code.bits)
         m.d.comb += magnitude.eq(Mux(shifted > high, high, shifted))
@@ -95,5 +83,5 @@ class ColumnGain(wiring.Component):
                 output.magnitude.eq(magnitude),
                 output.negative.eq((value < 0) & (magnitude != 0)),
             ]
-        register(m, self.i, self.o, output)
+        register_slice(m, self.i, self.o, output)
         return m

@@ -15,6 +15,8 @@ from spec.parameter import check_fields, parameter
 
 SET_RAMP_STEPS = 8
 SET_STEP_CODES = 256
+MAX_SLOTS = 32
+"""Slots of an UPDATE at most: a line's word is one machine word."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class CodeSpec:
 class UpdateSpec:
     """UPDATE: pulse streams of `slots` slots on rows and columns."""
 
-    slots: int = parameter(32, "pulse slots of an UPDATE", tag="assumed", low=2, high=32)
+    slots: int = parameter(32, "pulse slots of an UPDATE", tag="assumed", low=2, high=MAX_SLOTS)
     stream_mode: str = parameter(
         "low_discrepancy",
         "how the slots' thresholds are drawn",

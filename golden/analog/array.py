@@ -14,13 +14,13 @@ from golden.analog.converter import Converters, joint_spread, ranges
 from golden.analog.parameters import DeviceParameters
 from golden.analog.pcm import PcmPairs
 from spec.boundary import Pair
-from spec.tile import TileSpec
+from spec.tile import MAX_SLOTS, TileSpec
 
 IntArray = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-KINDS = 33
-"""Words of 32 slots by their number of pulses."""
+KINDS = MAX_SLOTS + 1
+"""Words by their number of pulses."""
 
 
 class Array:
@@ -177,7 +177,7 @@ class Array:
 
     def _pulse_pairs(self, rows: IntArray, counts: NDArray[np.int32], charge: Mask) -> None:
         """The pcm-only cell: a coincidence is a SET pulse on G+ (up) or G- (down)."""
-        first = self.updates * 32
+        first = self.updates * MAX_SLOTS
         i, columns = counts.nonzero()
         cells = rows[i] * self.spec.columns + columns
         pulses = counts[i, columns].astype(np.int64)

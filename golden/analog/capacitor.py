@@ -15,7 +15,7 @@ from golden.analog.parameters import GRID, MAX_STEP, DeviceParameters
 from golden.analog.random import Mechanism, bell, bell_scale, philox, scaled
 from spec.formats import nearest
 from spec.parameter import as_fraction
-from spec.tile import TileSpec
+from spec.tile import MAX_SLOTS, TileSpec
 
 IntArray = NDArray[np.int64]
 
@@ -27,7 +27,7 @@ _SLOPE_BITS, _ONE = np.array(SLOPE_BITS, np.int32), np.array(1 << SLOPE_BITS, np
 _ONE_PULSE = np.array(1, np.int16)
 
 SPREAD_BITS = 16
-ROOTS = np.array([nearest(Fraction(str(n**0.5)) * 256) for n in range(33)], np.int64)
+ROOTS = np.array([nearest(Fraction(str(n**0.5)) * 256) for n in range(MAX_SLOTS + 1)], np.int64)
 """256 sqrt(n): the spread of n independent cycle-to-cycle steps."""
 
 

@@ -76,7 +76,8 @@ class PcmParameters:
     )
     refresh_level: float = parameter(
         0.4,
-        "pcm-only: a row with a worn pair is refreshed: a device above this share of the range",
+        "pcm-only: a row is refreshed that has a pair with a device above this share of the range, "
+        "the other above a quarter of it",
         tag="assumed",
         low=0.05,
         high=1,

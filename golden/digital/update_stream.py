@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spec.lfsr import COLUMN_LAG, DRAW_BITS, LFSR_MASK, ROW_LAG, draw
-from spec.tile import TileSpec
+from spec.tile import MAX_SLOTS, TileSpec
 
 DRAW_MASK = (1 << DRAW_BITS) - 1
 
@@ -116,14 +116,9 @@ def column_words(table: NDArray[np.uint32], codes: NDArray[np.int64]) -> NDArray
     return table[np.abs(codes)]
 
 
-_THERMOMETERS = np.array([(1 << pulses) - 1 for pulses in range(33)], np.uint32)
+_THERMOMETERS = np.array([(1 << pulses) - 1 for pulses in range(MAX_SLOTS + 1)], np.uint32)
 
 
 def thermometer(pulses: NDArray[np.int64]) -> NDArray[np.uint32]:
     """Words whose first `pulses` (columns,) slots are high."""
     return _THERMOMETERS.take(pulses)
-
-
-def coincidences(rows: NDArray[np.uint32], columns: NDArray[np.uint32]) -> NDArray[np.integer]:
-    """Slots in which row and column are both high, (rows, columns)."""
-    return np.bitwise_count(rows[:, None] & columns[None, :])

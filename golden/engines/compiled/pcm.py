@@ -18,6 +18,7 @@ from golden.engines.compiled.draws import (
     round_half_even,
     scaled,
 )
+from spec.tile import MAX_SLOTS
 
 SET, RESET = int(random.Mechanism.SET), int(random.Mechanism.RESET)
 DRIFT, CYCLE = int(random.Mechanism.DRIFT), int(random.Mechanism.CYCLE)
@@ -127,7 +128,7 @@ def set_ramp(flat, t, row, listed, c, steps):
 @compiled
 def pulse_cell(flat, t, line, count, device):
     """The pcm-only cell: coincidences are SET pulses on G+ (device 0, up) or G- (1, down)."""
-    k, first = flat.P[t, at.CELL] + line, flat.R[t, at.UPDATES] * 32
+    k, first = flat.P[t, at.CELL] + line, flat.R[t, at.UPDATES] * MAX_SLOTS
     store(flat, t, k, device, pulses(flat, t, device, line, count, CYCLE, first, 1))
     settle(flat, t, k)
 

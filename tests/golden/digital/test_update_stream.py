@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from golden.analog import array
 from golden.digital.update_stream import (
     UpdateStream,
-    coincidences,
     column_words,
     row_words,
     thermometer,
@@ -23,6 +23,14 @@ WIDTH = {"row": 8, "column": 7}
 
 def spec_of(mode: str, slots: int = 32) -> TileSpec:
     return override(TileSpec(), {"stream_mode": mode, "slots": str(slots)})
+
+
+def coincidences(row_words: np.ndarray, column_words: np.ndarray) -> np.ndarray:
+    """The counts (rows, columns) that the array macro makes of the words."""
+    counts = np.zeros((len(row_words), len(column_words)), np.int32)
+    rows, met = array.coincidences(row_words, column_words)
+    counts[rows] = met
+    return counts
 
 
 def slot_by_slot(
@@ -132,7 +140,7 @@ def test_mean_coincidences_are_slots_times_both_shares(
     for batch in range(batches):
         total = np.zeros((256, 128), np.uint16)
         for _ in range(updates):
-            total += coincidences(rows.table(), columns.table())
+            total += coincidences(rows.table(), columns.table()).astype(np.uint16)
         means[batch] = total / updates
     shares = np.arange(256) / scales[0], np.arange(128) / scales[1]
     expected = slots * shares[0][:, None] * shares[1][None, :]

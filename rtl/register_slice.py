@@ -1,4 +1,4 @@
-"""A register between two streams."""
+"""A register slice: one register between two streams."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from amaranth.hdl import Module
 from amaranth.lib import stream
 
 
-def register(m: Module, i: stream.Interface, o: stream.Interface, payload: Any) -> None:
+def register_slice(m: Module, i: stream.Interface, o: stream.Interface, payload: Any) -> None:
     """`o` offers, a cycle later, the `payload` made of what `i` offers.
 
     It takes a new one in the cycle in which its old one leaves: a full rate, and no drop.
