@@ -91,8 +91,9 @@ class ConverterSpec:
         high=8,
     )
     lanes: int = parameter(
-        8, "converter codes a cycle, channels in order", tag="design", low=1, high=64
-    )
+        8, "converter codes a cycle, channels in order; a power of two", tag="design", low=1,
+        high=64,
+    )  # fmt: skip
 
     @property
     def read_lsb_log2(self) -> int:
@@ -214,6 +215,9 @@ class TimingSpec:
         550.0, "SET ramp step at the last code", unit="ns", tag="found", source="Ambrogio 2018",
         low=0.1, high=10**5,
     )  # fmt: skip
+    cycle_ns: int = parameter(
+        10, "what a cycle of IDLE stands for", unit="ns", tag="assumed", low=1, high=10**6
+    )
     leak_tick_ns: int = parameter(
         24_000, "capacitors relax at every tick of the tile's clock", unit="ns", tag="design",
         low=1, high=10**9,
@@ -223,6 +227,16 @@ class TimingSpec:
     def set_ramp_ns(self) -> tuple[int, ...]:
         """Nominal duration of a SET ramp (8 steps) per step code; log-spaced [assumed]."""
         return _set_ramp_ns(self.set_step_min_ns, self.set_step_max_ns)
+
+
+@dataclass(frozen=True)
+class HostSpec:
+    """The host's side of a tile."""
+
+    axis_bytes: int = parameter(
+        8, "bytes of a beat of the vector streams; a power of two", unit="byte", tag="design",
+        low=2, high=64,
+    )  # fmt: skip
 
 
 @cache
@@ -252,14 +266,19 @@ class TileSpec:
     converters: ConverterSpec = field(default_factory=ConverterSpec)
     transfer: TransferSpec = field(default_factory=TransferSpec)
     timing: TimingSpec = field(default_factory=TimingSpec)
+    host: HostSpec = field(default_factory=HostSpec)
 
     def __post_init__(self) -> None:
         """Check every field and the relations between them."""
-        for part in (self, self.codes, self.update, self.converters, self.transfer, self.timing):
+        parts = (self.codes, self.update, self.converters, self.transfer, self.timing, self.host)
+        for part in (self, *parts):
             check_fields(part)
         slots, transfer, timing = self.update.slots, self.transfer, self.timing
         if slots & (slots - 1):
             raise InputError(f"slots={slots}: give a power of two (2, 4, 8, 16 or 32)")
+        for name, value in (("lanes", self.converters.lanes), ("axis_bytes", self.host.axis_bytes)):
+            if value & (value - 1):
+                raise InputError(f"{name}={value}: give a power of two")
         if timing.set_step_max_ns < timing.set_step_min_ns:
             raise InputError("set_step_max_ns: give a value of at least set_step_min_ns")
         weight_limit = Signed(self.converters.read_bits).high
