@@ -1,20 +1,41 @@
-"""Converter codes: channel offsets with dither, rails, and the averaging of a READ.
+"""Raw codes to codes, a group a cycle: offsets with dither, READ's average, auto-zero.
 
-`Corrector` holds one code: latency one cycle, one code a cycle, back-pressure passed on.
-`ReadAverage` takes a conversion of all columns at a time, channels in order, one a cycle; it is
-busy while it does, and gives its codes as a stream after the last conversion.
+A set of conversions begins with `start` and its `use`. Groups come as the macro gives them, without
+back-pressure; two cycles later `o` gives a group of codes: of every conversion of a FORWARD or a
+BACKWARD, of the last one of a READ, of none of a zero or an auto-zero.
 """
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, signed
-from amaranth.lib import data, stream, wiring
-from amaranth.lib.memory import Memory
-from amaranth.lib.wiring import In, Out
+from enum import IntEnum
+from typing import Any
+
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.formats import round_half_even, saturate
-from rtl.register_slice import register_slice
+from rtl.phase import groups, index_bits
+from rtl.window import GroupMemory, window_signature
 from spec.formats import Signed
+from spec.tile import TileSpec
+
+CODE_BITS = 16
+"""Codes leave sign-extended to what a host reads."""
+
+
+class Use(IntEnum):
+    """What a set of conversions is for."""
+
+    FORWARD = 0
+    BACKWARD = 1
+    READ = 2
+    READ_ZERO = 3
+    AUTO_ZERO_COLUMNS = 4
+    AUTO_ZERO_ROWS = 5
+
+
+USE_BITS = max(Use).bit_length()
 
 
 class Dither(wiring.Component):
@@ -56,28 +77,26 @@ class Dither(wiring.Component):
 
 
 class Corrector(wiring.Component):
-    """Raw codes to sat(raw - offset), the offset in 2^-fraction_bits LSB; a rail stays a rail.
+    """One raw code to sat(raw - offset), the offset in 2^-fraction_bits LSB; a rail stays a rail.
 
-    `dither` must hold while a vector passes. `at_rail` is high for a cycle with each railed code
-    that is taken in: such codes count as saturated.
+    No register. `at_rail` says that the raw code stands at a rail.
     """
 
-    i: stream.Interface
-    o: stream.Interface
+    raw: Signal
+    offset: Signal
     dither: Signal
+    code: Signal
     at_rail: Signal
 
-    def __init__(self, code: Signed, fraction_bits: int) -> None:
-        """Offsets are signed, of code.bits + fraction_bits bits."""
-        self.code, self.fraction_bits = code, fraction_bits
-        taken = data.StructLayout(
-            {"raw": signed(code.bits), "offset": signed(code.bits + fraction_bits)}
-        )
+    def __init__(self, format: Signed, fraction_bits: int) -> None:
+        """Offsets are signed, of format.bits + fraction_bits bits."""
+        self.format, self.fraction_bits = format, fraction_bits
         super().__init__(
             {
-                "i": In(stream.Signature(taken)),
-                "o": Out(stream.Signature(signed(code.bits))),
+                "raw": In(signed(format.bits)),
+                "offset": In(signed(format.bits + fraction_bits)),
                 "dither": In(max(1, fraction_bits)),
+                "code": Out(signed(format.bits)),
                 "at_rail": Out(1),
             }
         )
@@ -85,80 +104,203 @@ class Corrector(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """Two adders and the saturation."""
         m = Module()
-        raw = self.i.payload.raw
-        shift = Signal(signed(self.code.bits + 2))
-        exact = Signal(signed(self.code.bits + 3))
-        railed = Signal()
-        code = Signal(signed(self.code.bits))
+        shift = Signal(signed(self.format.bits + 2))
+        exact = Signal(signed(self.format.bits + 3))
         m.d.comb += [
-            shift.eq((self.dither - self.i.payload.offset) >> self.fraction_bits),
-            exact.eq(raw + shift),
-            railed.eq((raw == self.code.low) | (raw == self.code.high)),
-            code.eq(Mux(railed, raw, saturate(exact, self.code))),
-            self.at_rail.eq(railed & self.i.valid & self.i.ready),
+            shift.eq((self.dither - self.offset) >> self.fraction_bits),
+            exact.eq(self.raw + shift),
+            self.at_rail.eq((self.raw == self.format.low) | (self.raw == self.format.high)),
+            self.code.eq(Mux(self.at_rail, self.raw, saturate(exact, self.format))),
         ]
-        register_slice(m, self.i, self.o, code)
         return m
 
 
-class ReadAverage(wiring.Component):
-    """A READ of `columns`: the mean of 2^a conversions minus that of 2^a without drive.
+def raw_bits(spec: TileSpec) -> int:
+    """Width of a raw code at the pins: the widest converter's."""
+    return max(spec.forward_code.bits, spec.backward_code.bits, spec.weight_code.bits)
 
-    First 2^a vectors without drive come in, then 2^a driven ones, `columns` raw codes each; then
-    the codes go out. The total of a column lies in a memory between its conversions.
+
+class Converter(wiring.Component):
+    """All conversions of a tile; see the head of the file.
+
+    `beat` announces `group` of raw codes, sign-extended; `last`, that it is the side's last group;
+    `conversion_last`, that the conversion is the last of its set. `o_slopes` says where the
+    clipped ReLU has slope one, `o_rails` how many raw codes of a FORWARD or BACKWARD stand at a
+    rail. `forward_done` and `backward_done` step the dithers. The windows are used while idle.
     """
 
-    i: stream.Interface
-    o: stream.Interface
+    start: Signal
+    use: Signal
+    beat: Signal
+    group: Signal
+    last: Signal
+    conversion_last: Signal
+    raw: Signal
+    column_enable: Signal
+    forward_dither: Signal
+    backward_dither: Signal
+    forward_done: Signal
+    backward_done: Signal
+    o_valid: Signal
+    o_use: Signal
+    o_group: Signal
+    o_last: Signal
+    o_codes: Signal
+    o_slopes: Signal
+    o_rails: Signal
+    forward_window: Any
+    backward_window: Any
 
-    def __init__(self, columns: int, code: Signed, average_log2: int) -> None:
-        """Raises ValueError where there is no column."""
-        if columns < 1:
-            raise ValueError("give at least one column")
-        self.columns, self.code, self.average_log2 = columns, code, average_log2
+    def __init__(self, spec: TileSpec) -> None:
+        """Offsets, sums and zeros lie in memories of a group a word."""
+        self.spec = spec
+        self.lanes = spec.converters.lanes
+        self.row_groups, self.column_groups = groups(spec, spec.rows), groups(spec, spec.columns)
+        fraction_bits = spec.converters.calibration_log2
+        group_bits = index_bits(max(self.row_groups, self.column_groups))
+        forward_bits = spec.forward_code.bits + fraction_bits
+        backward_bits = spec.backward_code.bits + fraction_bits
         super().__init__(
             {
-                "i": In(stream.Signature(signed(code.bits))),
-                "o": Out(stream.Signature(signed(code.bits))),
+                "start": In(1),
+                "use": In(USE_BITS),
+                "beat": In(1),
+                "group": In(group_bits),
+                "last": In(1),
+                "conversion_last": In(1),
+                "raw": In(self.lanes * raw_bits(spec)),
+                "column_enable": In(spec.columns),
+                "forward_dither": In(max(1, fraction_bits)),
+                "backward_dither": In(max(1, fraction_bits)),
+                "forward_done": Out(1),
+                "backward_done": Out(1),
+                "o_valid": Out(1),
+                "o_use": Out(USE_BITS),
+                "o_group": Out(group_bits),
+                "o_last": Out(1),
+                "o_codes": Out(self.lanes * CODE_BITS),
+                "o_slopes": Out(self.lanes),
+                "o_rails": Out(range(self.lanes + 1)),
+                "forward_window": In(window_signature(spec.columns, forward_bits)),
+                "backward_window": In(window_signature(spec.rows, backward_bits)),
             }
         )
 
     def elaborate(self, platform: object) -> Module:
-        """A memory of totals, an adder, and three counters' worth of sequence."""
+        """A register of raw codes, then sums or corrections, then a register of codes."""
         m = Module()
-        repeats = 1 << self.average_log2
-        wide = signed(self.code.bits + self.average_log2 + 1)
-        m.submodules.totals = totals = Memory(shape=wide, depth=self.columns, init=[])
-        write, read = totals.write_port(), totals.read_port(domain="comb")
-        column = Signal(range(self.columns))
-        conversion = Signal(range(2 * repeats))
-        last_column = column == self.columns - 1
-        before = Signal(wide)
-        m.d.comb += [
-            read.addr.eq(column),
-            write.addr.eq(column),
-            before.eq(Mux(conversion == 0, 0, read.data)),
-            write.data.eq(
-                Mux(conversion < repeats, before - self.i.payload, before + self.i.payload)
-            ),
+        spec, lanes = self.spec, self.lanes
+        converters = spec.converters
+        fraction_bits, average = converters.calibration_log2, converters.read_average_log2
+        forward_bits = spec.forward_code.bits + fraction_bits
+        backward_bits = spec.backward_code.bits + fraction_bits
+        sum_bits = spec.weight_code.bits + average
+
+        m.submodules.forward_offsets = forward = GroupMemory(spec.columns, forward_bits, lanes)
+        m.submodules.backward_offsets = backward = GroupMemory(spec.rows, backward_bits, lanes)
+        m.submodules.sums = sums = GroupMemory(spec.columns, sum_bits, lanes)
+        m.submodules.zeros = zeros = GroupMemory(spec.columns, sum_bits, lanes)
+        connect(m, flipped(self.forward_window), forward.window)
+        connect(m, flipped(self.backward_window), backward.window)
+        memories = (forward, backward, sums, zeros)
+
+        # The first stage holds the raw codes while the memories are read.
+        use = Signal(USE_BITS)
+        first = Signal()
+        raw, mask = Signal.like(self.raw), Signal(lanes)
+        valid, last, set_last = Signal(), Signal(), Signal()
+        group = Signal.like(self.group)
+        with m.If(self.start):
+            m.d.sync += [use.eq(self.use), first.eq(1)]
+        with m.Elif(valid & last):
+            m.d.sync += first.eq(0)
+        enabled = Array(
+            Const(0, lanes) | self.column_enable[place * lanes : (place + 1) * lanes]
+            for place in range(self.column_groups)
+        )
+        rows_side = (use == Use.BACKWARD) | (use == Use.AUTO_ZERO_ROWS)
+        m.d.sync += [
+            valid.eq(self.beat),
+            raw.eq(self.raw),
+            group.eq(self.group),
+            last.eq(self.last),
+            set_last.eq(self.conversion_last),
+            mask.eq(Mux(rows_side, ~Const(0, lanes), enabled[self.group])),
         ]
-        total = Signal(wide)
-        m.d.comb += total.eq(read.data)
-        rounded = round_half_even(m, total, self.average_log2, "rounded")
-        with m.FSM():
-            with m.State("ADD"):
-                m.d.comb += [self.i.ready.eq(1), write.en.eq(self.i.valid)]
-                with m.If(self.i.valid):
-                    m.d.sync += column.eq(Mux(last_column, 0, column + 1))
-                    with m.If(last_column):
-                        m.d.sync += conversion.eq(conversion + 1)
-                        with m.If(conversion == 2 * repeats - 1):
-                            m.d.sync += conversion.eq(0)
-                            m.next = "GIVE"
-            with m.State("GIVE"):
-                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(saturate(rounded, self.code))]
-                with m.If(self.o.ready):
-                    m.d.sync += column.eq(Mux(last_column, 0, column + 1))
-                    with m.If(last_column):
-                        m.next = "ADD"
+        for memory in memories:
+            m.d.comb += [memory.read_group.eq(self.group), memory.write_group.eq(group)]
+        m.d.comb += [
+            forward.write.eq(valid & (use == Use.AUTO_ZERO_COLUMNS)),
+            backward.write.eq(valid & (use == Use.AUTO_ZERO_ROWS)),
+            sums.write.eq(valid & (use == Use.READ)),
+            zeros.write.eq(valid & (use == Use.READ_ZERO)),
+            self.forward_done.eq(valid & last & (use == Use.FORWARD)),
+            self.backward_done.eq(valid & last & (use == Use.BACKWARD)),
+        ]
+
+        codes, slopes, rails = [], [], []
+        for lane in range(lanes):
+            name = f"lane_{lane}"
+            code = Signal(signed(CODE_BITS), name=f"{name}_code")
+            slope, at_rail = Signal(name=f"{name}_slope"), Signal(name=f"{name}_at_rail")
+            values = {}
+            for what, memory in zip(("forward", "backward", "sum", "zero"), memories, strict=True):
+                value = Signal(signed(memory.bits), name=f"{name}_{what}")
+                m.d.comb += value.eq(memory.value.word_select(lane, memory.bits))
+                values[what] = value
+            lane_raw = Signal(signed(raw_bits(spec)), name=f"{name}_raw")
+            m.d.comb += lane_raw.eq(Mux(mask[lane], raw.word_select(lane, raw_bits(spec)), 0))
+            for memory, what in zip(memories, values, strict=True):
+                added = Signal(signed(memory.bits), name=f"{name}_{what}_added")
+                m.d.comb += added.eq(Mux(first, 0, values[what]) + lane_raw)
+                m.d.comb += memory.data.word_select(lane, memory.bits).eq(added)
+                if what == "sum":
+                    summed = added
+            total = Signal(signed(sum_bits + 1), name=f"{name}_total")
+            m.d.comb += total.eq(summed - values["zero"])
+            mean = round_half_even(m, total, average, f"{name}_mean")
+            corrected = {}
+            for what, format in (("forward", spec.forward_code), ("backward", spec.backward_code)):
+                corrector = Corrector(format, fraction_bits)
+                m.submodules[f"{name}_{what}_corrector"] = corrector
+                m.d.comb += [
+                    corrector.raw.eq(lane_raw),
+                    corrector.offset.eq(values[what]),
+                    corrector.dither.eq(getattr(self, f"{what}_dither")),
+                ]
+                corrected[what] = corrector
+            with m.Switch(use):
+                with m.Case(Use.FORWARD):
+                    value = corrected["forward"].code
+                    m.d.comb += [
+                        code.eq(Mux(mask[lane], value, 0)),
+                        at_rail.eq(corrected["forward"].at_rail),
+                    ]
+                with m.Case(Use.BACKWARD):
+                    m.d.comb += [
+                        code.eq(corrected["backward"].code),
+                        at_rail.eq(corrected["backward"].at_rail),
+                    ]
+                with m.Default():
+                    m.d.comb += code.eq(saturate(mean, spec.weight_code))
+            m.d.comb += slope.eq((code > 0) & (code < spec.forward_code.high))
+            codes.append(code)
+            slopes.append(slope)
+            rails.append(at_rail)
+
+        # Lanes beyond the last row are no codes.
+        rows_left = spec.rows % lanes
+        beyond = Signal(lanes)
+        if rows_left:
+            m.d.comb += beyond.eq(Mux(last & rows_side, ~Const((1 << rows_left) - 1, lanes), 0))
+        gives = (use == Use.FORWARD) | (use == Use.BACKWARD) | ((use == Use.READ) & set_last)
+        m.d.sync += [
+            self.o_valid.eq(valid & gives),
+            self.o_use.eq(use),
+            self.o_group.eq(group),
+            self.o_last.eq(last),
+            self.o_codes.eq(Cat(*codes)),
+            self.o_slopes.eq(Cat(*slopes)),
+            self.o_rails.eq(sum((Cat(*rails) & ~beyond)[lane] for lane in range(lanes))),
+        ]
         return m

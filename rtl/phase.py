@@ -1,8 +1,16 @@
-"""What the tile asks of the phase driver."""
+"""One phase of the array macro: handshake, window, slots, conversions, time-outs.
+
+A request is taken while idle; `done` answers it, with `failed` where the macro did not answer in
+time or the tile was disarmed. Between taking and the first cycle of the window lie one cycle for
+the selects and the macro's answer; `done` comes with the last cycle in which a line can be high,
+with the last group of a conversion, or with the strobe's answer. One request at a time.
+"""
 
 from __future__ import annotations
 
-from amaranth.lib import data
+from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data, stream, wiring
+from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from spec.commands import PairCode, Phase
@@ -10,16 +18,27 @@ from spec.tile import TileSpec
 
 PHASE_BITS = max(Phase).bit_length()
 PAIR_BITS = max(PairCode).bit_length()
+TIMEOUT_BITS = 32
+
+
+def index_bits(count: int) -> int:
+    """Bits of a number below `count`."""
+    return max(1, ceil_log2(count))
 
 
 def row_bits(spec: TileSpec) -> int:
     """Bits of a row's number."""
-    return max(1, ceil_log2(spec.rows))
+    return index_bits(spec.rows)
 
 
 def column_bits(spec: TileSpec) -> int:
     """Bits of a column's number."""
-    return max(1, ceil_log2(spec.columns))
+    return index_bits(spec.columns)
+
+
+def groups(spec: TileSpec, lines: int) -> int:
+    """Groups of `lanes` that hold `lines` lines."""
+    return -(-lines // spec.converters.lanes)
 
 
 def request_layout(spec: TileSpec) -> data.StructLayout:
@@ -40,3 +59,205 @@ def request_layout(spec: TileSpec) -> data.StructLayout:
             "replay": 1,
         }
     )
+
+
+class PhaseDriver(wiring.Component):
+    """Owns the macro's handshake and the line drivers' thresholds.
+
+    `polarity` is a bit a row. `begin` starts both update streams; `row_draws` and `column_draws`
+    give a threshold a slot. A conversion's groups are announced by `beat` with their number.
+    """
+
+    i: stream.Interface
+    done: Signal
+    failed: Signal
+    enable: Signal
+    timeout: Signal
+    polarity: Signal
+    begin: stream.Interface
+    row_draws: stream.Interface
+    column_draws: stream.Interface
+    row_drive: Signal
+    row_full: Signal
+    row_live: Signal
+    row_threshold: Signal
+    column_drive: Signal
+    column_threshold: Signal
+    request: Signal
+    phase: Signal
+    lower_swap: Signal
+    row_select: Signal
+    pair: Signal
+    convert_hold: Signal
+    trim: Signal
+    ready: Signal
+    convert_valid: Signal
+    beat: Signal
+    beat_group: Signal
+    beat_last: Signal
+
+    def __init__(self, spec: TileSpec) -> None:
+        """The thresholds have the widths of the line drivers."""
+        self.spec = spec
+        most_groups = max(groups(spec, spec.rows), groups(spec, spec.columns))
+        super().__init__(
+            {
+                "i": In(stream.Signature(request_layout(spec))),
+                "done": Out(1),
+                "failed": Out(1),
+                "enable": In(1),
+                "timeout": In(TIMEOUT_BITS),
+                "polarity": In(spec.rows),
+                "begin": Out(stream.Signature(data.StructLayout({"replay": 1}))),
+                "row_draws": In(stream.Signature(spec.row_code.bits)),
+                "column_draws": In(stream.Signature(spec.column_code.bits)),
+                "row_drive": Out(1),
+                "row_full": Out(1),
+                "row_live": Out(spec.rows),
+                "row_threshold": Out(spec.row_code.bits),
+                "column_drive": Out(1),
+                "column_threshold": Out(spec.column_driver_bits),
+                "request": Out(1),
+                "phase": Out(PHASE_BITS),
+                "lower_swap": Out(1),
+                "row_select": Out(row_bits(spec)),
+                "pair": Out(PAIR_BITS),
+                "convert_hold": Out(1),
+                "trim": Out(1),
+                "ready": In(1),
+                "convert_valid": In(1),
+                "beat": Out(1),
+                "beat_group": Out(index_bits(most_groups)),
+                "beat_last": Out(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Idle, select, wait for the macro, window, close."""
+        m = Module()
+        spec, asked = self.spec, self.i.payload
+        cycle = Signal(max(spec.row_code.bits, spec.column_driver_bits, spec.update.slot_bits))
+        last_cycle = Signal.like(cycle)
+        group = Signal.like(self.beat_group)
+        silent = Signal(TIMEOUT_BITS)
+        late = silent == self.timeout
+        kind = self._kind(m)
+
+        with m.Switch(self.phase):
+            with m.Case(Phase.FORWARD):
+                m.d.comb += last_cycle.eq(spec.row_code.high - 1)
+            with m.Case(Phase.BACKWARD):
+                m.d.comb += last_cycle.eq(spec.column_code.high - 1)
+            with m.Case(Phase.READ):
+                m.d.comb += last_cycle.eq((1 << (spec.row_code.bits - 1)) - 1)
+            with m.Default():
+                m.d.comb += last_cycle.eq(spec.update.slots - 1)
+
+        def select() -> None:
+            whole_row = (asked.phase == Phase.READ) | asked.trim
+            m.d.sync += [
+                self.phase.eq(asked.phase),
+                self.lower_swap.eq(asked.swap),
+                self.row_select.eq(asked.row),
+                self.pair.eq(asked.pair),
+                self.convert_hold.eq(asked.hold),
+                self.trim.eq(asked.trim),
+                self.row_live.eq(
+                    Mux(
+                        whole_row,
+                        Cat(asked.row == row for row in range(spec.rows)),
+                        self.polarity ^ ~asked.swap.replicate(spec.rows),
+                    )
+                ),
+                cycle.eq(0),
+                group.eq(0),
+                silent.eq(0),
+            ]
+
+        def drive() -> None:
+            rows = (self.phase != Phase.BACKWARD) & kind["drives"]
+            columns = (self.phase == Phase.BACKWARD) | kind["updates"]
+            m.d.comb += [self.row_drive.eq(rows), self.column_drive.eq(columns)]
+            m.d.comb += [self.row_draws.ready.eq(kind["draws"])]
+            m.d.comb += [self.column_draws.ready.eq(kind["draws"])]
+            m.d.sync += cycle.eq(cycle + 1)
+
+        def finish(failed: bool) -> None:
+            m.d.comb += [self.done.eq(1), self.failed.eq(failed)]
+            m.d.sync += self.request.eq(0)
+            m.next = "IDLE"
+
+        with m.FSM():
+            with m.State("IDLE"):
+                m.d.comb += self.i.ready.eq(1)
+                with m.If(self.i.valid):
+                    select()
+                    m.next = "SELECT"
+            with m.State("SELECT"):
+                m.d.sync += silent.eq(silent + 1)
+                draws = kind["draws"]
+                m.d.comb += self.begin.payload.replay.eq(replay := Signal())
+                with m.If(~self.enable | late):
+                    finish(failed=True)
+                with m.Elif(~self.ready):
+                    m.d.comb += self.begin.valid.eq(draws)
+                    with m.If(self.begin.ready | ~draws):
+                        m.d.sync += [self.request.eq(1), silent.eq(0)]
+                        m.next = "ANSWER"
+            with m.State("ANSWER"):
+                m.d.sync += silent.eq(silent + 1)
+                drawn = ~kind["draws"] | (self.row_draws.valid & self.column_draws.valid)
+                with m.If(~self.enable | late):
+                    finish(failed=True)
+                with m.Elif(kind["converts"]):
+                    m.d.comb += self.beat.eq(self.convert_valid)
+                    with m.If(self.convert_valid):
+                        m.d.sync += [group.eq(group + 1), silent.eq(0)]
+                        with m.If(self.beat_last):
+                            finish(failed=False)
+                with m.Elif(self.ready & kind["strobes"]):
+                    finish(failed=False)
+                with m.Elif(self.ready & drawn):
+                    # The lines are a register behind: they carry the window from the next cycle.
+                    drive()
+                    m.next = "WINDOW"
+            with m.State("WINDOW"):
+                with m.If(~self.enable):
+                    finish(failed=True)
+                with m.Elif(cycle == last_cycle + 1):
+                    finish(failed=False)
+                with m.Else():
+                    drive()
+        with m.If(self.i.valid & self.i.ready):
+            m.d.sync += replay.eq(asked.replay)
+
+        last_group = Mux(
+            self.phase == Phase.CONVERT_BACKWARD,
+            groups(spec, spec.rows) - 1,
+            groups(spec, spec.columns) - 1,
+        )
+        m.d.comb += [
+            self.beat_group.eq(group),
+            self.beat_last.eq(group == last_group),
+            self.row_full.eq((self.phase == Phase.READ) | self.trim),
+            self.row_threshold.eq(Mux(kind["draws"], self.row_draws.payload, cycle)),
+            self.column_threshold.eq(Mux(kind["draws"], self.column_draws.payload, cycle)),
+        ]
+        return m
+
+    def _kind(self, m: Module) -> dict[str, Signal]:
+        """What sort of phase the present one is, one wire each."""
+        phase = self.phase
+        kind = {name: Signal(name=name) for name in ("updates", "draws", "drives", "strobes")}
+        kind["converts"] = Signal(name="converts")
+        with m.Switch(phase):
+            with m.Case(Phase.UPDATE):
+                m.d.comb += [kind["updates"].eq(1), kind["draws"].eq(~self.trim)]
+                m.d.comb += kind["drives"].eq(1)
+            with m.Case(Phase.FORWARD, Phase.BACKWARD, Phase.READ):
+                m.d.comb += kind["drives"].eq(1)
+            with m.Case(Phase.PRECHARGE, Phase.RESET, Phase.SET):
+                m.d.comb += kind["strobes"].eq(1)
+            with m.Case(Phase.CONVERT_FORWARD, Phase.CONVERT_BACKWARD, Phase.CONVERT_READ):
+                m.d.comb += kind["converts"].eq(1)
+        return kind

@@ -3,6 +3,8 @@
 An UPDATE draws once for the scramble and once a slot. `begin` is accepted while idle; the first
 threshold is offered two cycles later, then one a cycle as it is taken. A second phase begins with
 `replay` and gets the same thresholds again, because the draws are the UPDATE's, not the phase's.
+`commit` ends the UPDATE; `stop`, before that, takes its draws back: an UPDATE cut short by a soft
+reset leaves the register as it found it.
 """
 
 from __future__ import annotations
@@ -23,6 +25,8 @@ class UpdateStream(wiring.Component):
 
     begin: stream.Interface
     o: stream.Interface
+    commit: Signal
+    stop: Signal
     scale: Signal
     write_state: Signal
     new_state: Signal
@@ -39,6 +43,8 @@ class UpdateStream(wiring.Component):
             {
                 "begin": In(stream.Signature(data.StructLayout({"replay": 1}))),
                 "o": Out(stream.Signature(self.bits)),
+                "commit": In(1),
+                "stop": In(1),
                 "scale": In(DRAW_BITS),
                 "write_state": In(1),
                 "new_state": In(LFSR_BITS),
@@ -51,6 +57,7 @@ class UpdateStream(wiring.Component):
         m = Module()
         # State 0 would stay 0 for ever.
         state, first = Signal(LFSR_BITS, init=1), Signal(LFSR_BITS, init=1)
+        open_ = Signal()
         m.d.comb += self.state.eq(state)
         scramble = Signal(self.slot_bits)
         slot = Signal(self.slot_bits)
@@ -59,10 +66,11 @@ class UpdateStream(wiring.Component):
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.begin.ready.eq(1)
-                with m.If(self.begin.valid):
+                with m.If(self.begin.valid & ~self.stop):
                     m.d.sync += first.eq(Mux(self.begin.payload.replay, first, state))
                     with m.If(self.begin.payload.replay):
                         m.d.sync += state.eq(first)
+                    m.d.sync += open_.eq(1)
                     m.next = "SCRAMBLE"
                 with m.Elif(self.write_state):
                     m.d.sync += state.eq(self.new_state)
@@ -73,12 +81,21 @@ class UpdateStream(wiring.Component):
                     slot.eq(0),
                 ]
                 m.next = "SLOTS"
+                with m.If(self.stop):
+                    m.next = "IDLE"
             with m.State("SLOTS"):
                 m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(threshold)]
                 with m.If(self.o.ready):
                     m.d.sync += [state.eq(drawn), slot.eq(slot + 1)]
                     with m.If(slot == self.slots - 1):
                         m.next = "IDLE"
+                with m.If(self.stop):
+                    m.next = "IDLE"
+        with m.If(self.stop):
+            with m.If(open_):
+                m.d.sync += state.eq(first)
+        with m.If(self.stop | self.commit):
+            m.d.sync += open_.eq(0)
         return m
 
     def _drawn(self, state: Signal):

@@ -311,6 +311,11 @@ class TileSpec:
         return SignMagnitude(self.codes.column_bits)
 
     @cached_property
+    def column_driver_bits(self) -> int:
+        """Width of a column driver's code: column codes, and a trim's number of pulses."""
+        return max(self.codes.column_bits, self.update.slots.bit_length())
+
+    @cached_property
     def forward_code(self) -> Signed:
         """Format of FORWARD's codes."""
         return Signed(self.converters.forward_bits)
