@@ -8,11 +8,12 @@ with the last group of a conversion, or with the strobe's answer. One request at
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, ValueLike
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from rtl.update_stream import BEGIN
 from spec.commands import PairCode, Phase
 from spec.tile import TileSpec
 
@@ -65,7 +66,8 @@ class PhaseDriver(wiring.Component):
     """Owns the macro's handshake and the line drivers' thresholds.
 
     `polarity` is a bit a row. `begin` starts both update streams; `row_draws` and `column_draws`
-    give a threshold a slot. A conversion's groups are announced by `beat` with their number.
+    give a threshold a slot. A conversion's groups are announced by `beat` with their number. The
+    phase IDLE drives nothing for `idle_cycles` (at least 1), and waits for no answer.
     """
 
     i: stream.Interface
@@ -73,6 +75,7 @@ class PhaseDriver(wiring.Component):
     failed: Signal
     enable: Signal
     timeout: Signal
+    idle_cycles: Signal
     polarity: Signal
     begin: stream.Interface
     row_draws: stream.Interface
@@ -107,8 +110,9 @@ class PhaseDriver(wiring.Component):
                 "failed": Out(1),
                 "enable": In(1),
                 "timeout": In(TIMEOUT_BITS),
+                "idle_cycles": In(TIMEOUT_BITS),
                 "polarity": In(spec.rows),
-                "begin": Out(stream.Signature(data.StructLayout({"replay": 1}))),
+                "begin": Out(stream.Signature(BEGIN)),
                 "row_draws": In(stream.Signature(spec.row_code.bits)),
                 "column_draws": In(stream.Signature(spec.column_code.bits)),
                 "row_drive": Out(1),
@@ -182,7 +186,7 @@ class PhaseDriver(wiring.Component):
             m.d.comb += [self.column_draws.ready.eq(kind["draws"])]
             m.d.sync += cycle.eq(cycle + 1)
 
-        def finish(failed: bool) -> None:
+        def finish(failed: ValueLike) -> None:
             m.d.comb += [self.done.eq(1), self.failed.eq(failed)]
             m.d.sync += self.request.eq(0)
             m.next = "IDLE"
@@ -207,7 +211,10 @@ class PhaseDriver(wiring.Component):
             with m.State("ANSWER"):
                 m.d.sync += silent.eq(silent + 1)
                 drawn = ~kind["draws"] | (self.row_draws.valid & self.column_draws.valid)
-                with m.If(~self.enable | late):
+                with m.If(self.phase == Phase.IDLE):
+                    with m.If((silent + 1 == self.idle_cycles) | ~self.enable):
+                        finish(failed=~self.enable)
+                with m.Elif(~self.enable | late):
                     finish(failed=True)
                 with m.Elif(kind["converts"]):
                     m.d.comb += self.beat.eq(self.convert_valid)

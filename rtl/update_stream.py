@@ -16,6 +16,9 @@ from amaranth.lib.wiring import In, Out
 from spec.lfsr import COLUMN_LAG, DRAW_BITS, LFSR_BITS, ROW_LAG, STEPS_A_DRAW
 from spec.tile import TileSpec
 
+BEGIN = data.StructLayout({"replay": 1})
+"""What begins a phase of an UPDATE: `replay` for the second one."""
+
 
 class UpdateStream(wiring.Component):
     """`side` is "row" or "column". `scale` is the rate register, `state` the LFSR's present state.
@@ -41,7 +44,7 @@ class UpdateStream(wiring.Component):
         self.bits = (spec.row_code if side == "row" else spec.column_code).bits
         super().__init__(
             {
-                "begin": In(stream.Signature(data.StructLayout({"replay": 1}))),
+                "begin": In(stream.Signature(BEGIN)),
                 "o": Out(stream.Signature(self.bits)),
                 "commit": In(1),
                 "stop": In(1),

@@ -139,12 +139,15 @@ class Array:
         self.wait(self.spec.timing.conversion_ns)
         return raw
 
-    def convert_read(self, active: Mask, repeats: int) -> NDArray[np.signedinteger]:
-        """Raw codes (repeats, columns) in READ's range; clears the integrators at the end."""
+    def convert_read(
+        self, active: Mask, repeats: int, *, hold: bool = False
+    ) -> NDArray[np.signedinteger]:
+        """Raw codes (repeats, columns) in READ's range; clears the integrators, or they hold."""
         charge, spread = self._column_charge, self._read_spread
         raw = self.columns.convert(charge, self.read_range, active, spread, repeats)
-        self._column_charge = self._no_column_charge
-        self._read_spread = None
+        if not hold:
+            self._column_charge = self._no_column_charge
+            self._read_spread = None
         self.wait(repeats * self.spec.timing.conversion_ns)
         return raw
 
