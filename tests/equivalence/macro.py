@@ -103,6 +103,10 @@ class PinMacro:
                 raise Wrong("a line is driven without a request")
             if self.open is not None:
                 self._end()
+                self.wait = self.random.randint(0, self.delay)
+            elif self.ready:
+                self.wait -= 1
+            answer.ready = int(bool(self.ready) and self.wait > 0)
         self.ready = answer.ready
         return answer
 
