@@ -22,7 +22,7 @@ from rtl.phase import (
     request_layout,
     row_bits,
 )
-from spec.commands import Command, Destination, Error, Phase, RangeKind
+from spec.commands import Command, Destination, Error, PairCode, Phase, RangeKind
 from spec.tile import TileSpec
 
 ERROR_BITS = max(Error).bit_length()
@@ -368,7 +368,7 @@ class Controller(wiring.Component):
                             with m.Case(Use.AUTO_ZERO_COLUMNS):
                                 m.next = "AUTO_ZERO_ROWS"
                             with m.Case(Use.AUTO_ZERO_ROWS):
-                                m.d.sync += self.calibrated.eq(1)
+                                m.d.comb += self.calibrated.eq(1)
                                 end(Error.NONE)
                             with m.Default():
                                 m.next = "RESULT"
@@ -505,14 +505,16 @@ class Controller(wiring.Component):
             m.d.comb += refusal.eq(Error.STATE_UNKNOWN)
         with m.Elif(self.journal_valid & ~with_row & ~(forced & covers)):
             m.d.comb += refusal.eq(Error.ROW_INCOMPLETE)
-        with m.Elif(bringup & ~self.bringup):
-            m.d.comb += refusal.eq(Error.NOT_BRINGUP)
         with m.Elif(bad_rows | bad_range):
             m.d.comb += refusal.eq(Error.BAD_ROWS)
-        with m.Elif(no_rows | no_columns):
-            m.d.comb += refusal.eq(Error.NO_VECTOR)
         with m.Elif((opcode == Command.IDLE) & (self.idle_cycles == 0)):
             m.d.comb += refusal.eq(Error.BAD_VALUE)
+        with m.Elif((opcode == Command.READ) & (word.pair > max(PairCode))):
+            m.d.comb += refusal.eq(Error.BAD_VALUE)
+        with m.Elif(bringup & ~self.bringup):
+            m.d.comb += refusal.eq(Error.NOT_BRINGUP)
+        with m.Elif(no_rows | no_columns):
+            m.d.comb += refusal.eq(Error.NO_VECTOR)
         return refusal
 
     def _begin(self, m: Module) -> None:

@@ -1,0 +1,394 @@
+"""A tile's controller: joins the blocks. Host on one side, the array macro on the other.
+
+A soft reset clears the blocks that work; what survives it (registers, journal, polarity, LFSRs,
+dithers, offsets, tables, what is known) is in blocks of its own. aresetn clears everything.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from rtl.axi_lite import AxiLite
+from rtl.axi_stream import AxiStreamSignature
+from rtl.controller import Controller
+from rtl.converter import Converter, Dither, Use, raw_bits
+from rtl.drive import Drive, pins_signature
+from rtl.journal import Journal
+from rtl.known import Known
+from rtl.polarity import PolarityBank
+from rtl.registers import RegisterBank
+from rtl.transfer import TransferSequencer, set_table
+from rtl.update_stream import UpdateStream
+from rtl.vector_input import VectorInput
+from rtl.vector_output import VectorOutput
+from rtl.windows import LineBits, Windows
+from spec.commands import Destination, Error, RangeKind, VectorFormat
+from spec.tile import TileSpec
+
+
+class Tile(wiring.Component):
+    """The tile without the names of its ports outside; see `rtl/top.py` for those.
+
+    `pins` go to the macro, `ready`, `convert_valid` and `convert_codes` come from it.
+    """
+
+    axil: Any
+    s_axis: Any
+    m_axis: Any
+    irq: Signal
+    pins: Any
+    ready: Signal
+    convert_valid: Signal
+    convert_codes: Signal
+    analog_safe: Signal
+
+    def __init__(self, spec: TileSpec) -> None:
+        """One tile of this spec."""
+        self.spec = spec
+        self.axi_lite = AxiLite()
+        channels = {
+            name: member
+            for name, member in self.axi_lite.signature.members.items()
+            if name != "bus"
+        }
+        super().__init__(
+            {
+                "axil": Out(wiring.Signature(channels)),
+                "s_axis": In(AxiStreamSignature(spec.host.axis_bytes)),
+                "m_axis": Out(AxiStreamSignature(spec.host.axis_bytes)),
+                "irq": Out(1),
+                "pins": Out(pins_signature(spec)),
+                "ready": In(1),
+                "convert_valid": In(1),
+                "convert_codes": In(spec.converters.lanes * raw_bits(spec)),
+                "analog_safe": In(1),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Each part joins some blocks; all wires between two blocks are in one place."""
+        m = Module()
+        spec = self.spec
+        soft_reset = Signal()
+        clear = ResetInserter(soft_reset)
+        fraction = spec.converters.calibration_log2
+        # What a soft reset keeps.
+        m.submodules.axi_lite = self.axi_lite
+        m.submodules.registers = self.bank = RegisterBank(spec)
+        m.submodules.windows = self.windows = Windows(spec)
+        m.submodules.polarity = self.polarity = PolarityBank(spec.rows)
+        m.submodules.journal = self.journal = Journal(spec)
+        m.submodules.set_table = self.set_table = set_table(spec)
+        m.submodules.column_enable = self.column_enable = LineBits(spec.columns)
+        m.submodules.known = self.known = Known(spec)
+        m.submodules.row_stream = self.row_stream = UpdateStream(spec, "row")
+        m.submodules.column_stream = self.column_stream = UpdateStream(spec, "column")
+        m.submodules.forward_dither = self.forward_dither = Dither(fraction)
+        m.submodules.backward_dither = self.backward_dither = Dither(fraction)
+        # What ends its packets by its own rules.
+        m.submodules.vector_input = self.input = VectorInput(spec)
+        m.submodules.vector_output = self.output = VectorOutput(spec)
+        # What a soft reset clears.
+        self.controller, self.transfer = Controller(spec), TransferSequencer(spec)
+        self.drive, self.converter = Drive(spec), Converter(spec)
+        m.submodules.controller = clear(self.controller)
+        m.submodules.transfer = clear(self.transfer)
+        m.submodules.drive = clear(self.drive)
+        m.submodules.converter = clear(self.converter)
+
+        m.d.comb += soft_reset.eq(self.bank.reset.soft_reset)
+        self._host(m)
+        self._commands(m, soft_reset)
+        self._vectors(m, soft_reset)
+        self._phases(m, soft_reset)
+        self._conversions(m, soft_reset)
+        connect(m, self.transfer.journal, self.journal.sequencer)
+        return m
+
+    def _host(self, m: Module) -> None:
+        """AXI4-Lite, registers, windows."""
+        bank, windows, axi_lite = self.bank, self.windows, self.axi_lite
+        for name in self.axil.signature.members:
+            inner, outer = getattr(axi_lite, name), getattr(self.axil, name)
+            inward = axi_lite.signature.members[name].flow is In
+            m.d.comb += inner.eq(outer) if inward else outer.eq(inner)
+        connect(m, axi_lite.bus, bank.bus)
+        connect(m, bank.window, windows.bank)
+        connect(m, windows.forward_offsets, self.converter.forward_window)
+        connect(m, windows.backward_offsets, self.converter.backward_window)
+        connect(m, windows.set_table, self.set_table.window)
+        connect(m, windows.column_enable, self.column_enable.window)
+        connect(m, windows.journal_codes, self.journal.window)
+        m.d.comb += self.irq.eq(bank.irq)
+
+        host, polarity, transfer = windows.polarity, self.polarity, self.transfer
+        m.d.comb += [
+            polarity.write.eq(transfer.flip | (host.use & host.write)),
+            polarity.row.eq(Mux(host.use, host.index, transfer.flip_row)),
+            polarity.polarity.eq(Mux(host.use, host.data, transfer.flip_to)),
+            polarity.read_row.eq(Mux(host.use, host.index, transfer.polarity_row)),
+            transfer.polarity_bit.eq(polarity.read_bit),
+        ]
+        m.d.sync += host.value.eq(polarity.read_bit)
+
+        journal, restored = self.journal, self.journal.restored
+        m.d.comb += [
+            journal.restore_row.eq(bank.journal.write),
+            journal.restore_range.eq(bank.range.write),
+            restored.valid.eq(bank.journal.data.valid),
+            restored.row.eq(bank.journal.data.row),
+            restored.p_new.eq(bank.journal.data.p_new),
+            restored.kind.eq(bank.journal.data.kind),
+            restored.next_row.eq(bank.range.data.next_row),
+            restored.last_row.eq(bank.range.data.last_row),
+            bank.journal.valid.eq(journal.valid),
+            bank.journal.row.eq(journal.row),
+            bank.journal.p_new.eq(journal.p_new),
+            bank.journal.kind.eq(journal.kind),
+            bank.range.next_row.eq(journal.next_row),
+            bank.range.last_row.eq(journal.last_row),
+        ]
+        for stream, scale, register in (
+            (self.row_stream, bank.row_scale, bank.row_lfsr),
+            (self.column_stream, bank.column_scale, bank.column_lfsr),
+        ):
+            m.d.comb += [
+                stream.scale.eq(scale.scale),
+                stream.write_state.eq(register.write),
+                stream.new_state.eq(register.data.state),
+                register.state.eq(stream.state),
+            ]
+        for dither, name in ((self.forward_dither, "forward"), (self.backward_dither, "backward")):
+            m.d.comb += [
+                dither.write.eq(bank.dither.write),
+                dither.new_count.eq(getattr(bank.dither.data, name)),
+                getattr(bank.dither, name).eq(dither.count),
+            ]
+
+    def _commands(self, m: Module, soft_reset: Signal) -> None:
+        """Controller and bank."""
+        bank, controller, transfer = self.bank, self.controller, self.transfer
+        enable = Signal()
+        m.d.comb += enable.eq(bank.control.arm & ~self.analog_safe)
+        for name in ("opcode", "new_rows", "new_columns", "force", "pair", "minus", "step_code"):
+            m.d.comb += getattr(controller.word, name).eq(getattr(bank.command.data, name))
+        failed = controller.answered & (controller.error != Error.NONE)
+        bad_packet = self.input.error.code != Error.NONE
+        m.d.comb += [
+            controller.command.eq(bank.command.write),
+            controller.first.eq(bank.rows.first),
+            controller.last.eq(bank.rows.last),
+            controller.idle_cycles.eq(bank.idle_cycles.cycles),
+            controller.enable.eq(enable),
+            controller.safe.eq(self.analog_safe),
+            controller.bringup.eq(bank.control.bringup),
+            controller.unknown.eq(self.known.unknown),
+            controller.journal_valid.eq(self.journal.valid),
+            controller.journal_row.eq(self.journal.row),
+            controller.stream_timeout.eq(bank.stream_timeout.cycles),
+            controller.any_normal.eq(self.polarity.any_normal),
+            controller.any_inverted.eq(self.polarity.any_inverted),
+            controller.column_enable.eq(self.column_enable.bits),
+            self.drive.enable.eq(enable),
+            self.drive.timeout.eq(bank.macro_timeout.cycles),
+            self.drive.idle_cycles.eq(bank.idle_cycles.cycles),
+            bank.status.busy.eq(controller.busy),
+            bank.status.armed.eq(bank.control.arm),
+            bank.status.unknown.eq(self.known.unknown),
+            bank.status.row_incomplete.eq(self.journal.valid),
+            bank.status.rows_held.eq(controller.rows_held),
+            bank.status.columns_held.eq(controller.columns_held),
+            bank.status.rows_waiting.eq(self.input.rows_waiting),
+            bank.status.columns_waiting.eq(self.input.columns_waiting),
+            bank.status.result_waiting.eq(~self.output.free),
+            bank.status.safe.eq(self.analog_safe),
+            bank.status.calibrated.eq(self.known.calibrated),
+            bank.error.answered.eq(controller.answered),
+            bank.error.command_error.eq(controller.error),
+            bank.error.vector_error.eq(self.input.error.code),
+            bank.irq_pending.done.eq(controller.answered & ~failed),
+            bank.irq_pending.error.eq(failed | bad_packet),
+            bank.irq_pending.result.eq(controller.finish),
+            self.known.valid.eq(bank.reset.polarity_valid),
+            self.known.lost.eq(controller.raw_access),
+            self.known.row.eq(self.journal.row),
+            self.known.calibrates.eq(controller.calibrated | self._offset_written()),
+            self.known.blanked.eq(transfer.row_committed & (self.journal.kind == RangeKind.INIT)),
+            bank.forwards.count.eq(controller.forwarded),
+            bank.rows_done.count.eq(transfer.row_committed),
+            bank.attempts.count.eq(transfer.attempt),
+            bank.not_programmed.count.eq(Mux(transfer.not_programmed, transfer.unfinished, 0)),
+            bank.not_trimmed.count.eq(Mux(transfer.not_trimmed, transfer.unfinished, 0)),
+        ]
+        connect(m, controller.start, transfer.start)
+        m.d.comb += [
+            transfer.resume.eq(controller.resume),
+            transfer.abort.eq(controller.abort),
+            controller.transfer_answered.eq(transfer.answered),
+            controller.transfer_error.eq(transfer.error),
+            controller.weights_open.eq(transfer.weights_open),
+            self.journal.discard.eq(controller.discard_journal),
+        ]
+
+    def _offset_written(self) -> Value:
+        """The host writes an offset."""
+        windows = self.windows.forward_offsets, self.windows.backward_offsets
+        return Cat(window.use & window.write for window in windows).any()
+
+    def _vectors(self, m: Module, soft_reset: Signal) -> None:
+        """Packets in and out."""
+        spec, bank, controller = self.spec, self.bank, self.controller
+        vectors, drive, transfer, output = self.input, self.drive, self.transfer, self.output
+        connect(m, flipped(self.s_axis), vectors.i)
+        connect(m, output.o, flipped(self.m_axis))
+        connect(m, vectors.weights, transfer.weights)
+        m.d.comb += [
+            vectors.drop.eq(soft_reset | controller.drop),
+            controller.silent.eq(vectors.silent),
+            controller.vector_error.eq(vectors.error.code != Error.NONE),
+            controller.vector_error_code.eq(vectors.error.code),
+            controller.vector_error_destination.eq(vectors.error.destination),
+            controller.rows_waiting.eq(vectors.rows_waiting),
+            controller.columns_waiting.eq(vectors.columns_waiting),
+            vectors.rows_take.eq(controller.rows_take),
+            vectors.columns_take.eq(controller.columns_take),
+            vectors.weights_open.eq(transfer.weights_open),
+            transfer.weights_done.eq(vectors.weights_done | controller.weights_timeout),
+            transfer.weights_error.eq(
+                Mux(controller.weights_timeout, Error.STREAM_TIMEOUT, vectors.error.code)
+            ),
+            drive.rows.write.eq(vectors.row_write),
+            drive.rows.group.eq(vectors.row_group),
+            drive.rows.codes.eq(vectors.row_codes),
+            drive.columns.write.eq(vectors.column_write),
+            drive.columns.group.eq(vectors.column_group),
+            drive.columns.codes.eq(vectors.column_codes),
+            drive.rows_take.eq(controller.rows_take),
+            drive.columns_take.eq(controller.columns_take),
+        ]
+        packet, converter = output.packet, self.converter
+        working = transfer.busy
+        m.d.comb += [
+            output.write.eq(converter.o_valid & ~working),
+            output.group.eq(converter.o_group),
+            output.codes.eq(converter.o_codes),
+            output.finish.eq(controller.finish),
+            output.drop.eq(soft_reset),
+            output.backward_shift.eq(bank.control.backward_shift),
+            controller.output_free.eq(output.free),
+        ]
+        with m.Switch(controller.convert_use):
+            with m.Case(Use.FORWARD):
+                raw = bank.control.raw_forward
+                m.d.comb += [
+                    packet.count.eq(spec.columns),
+                    packet.format.eq(Mux(raw, VectorFormat.RAW, VectorFormat.ROW_CODES)),
+                    packet.destination.eq(Destination.ROWS),
+                ]
+            with m.Case(Use.BACKWARD):
+                raw = bank.control.raw_backward
+                m.d.comb += [
+                    packet.count.eq(spec.rows - 1),
+                    packet.format.eq(Mux(raw, VectorFormat.RAW, VectorFormat.COLUMN_CODES)),
+                    packet.destination.eq(Destination.COLUMNS),
+                ]
+            with m.Default():
+                m.d.comb += [
+                    packet.count.eq(spec.columns),
+                    packet.format.eq(VectorFormat.RAW),
+                    packet.destination.eq(Destination.WEIGHTS),
+                ]
+
+    def _phases(self, m: Module, soft_reset: Signal) -> None:
+        """Who asks for phases: the sequencer while it works, else the controller."""
+        controller, transfer, drive = self.controller, self.transfer, self.drive
+        working = transfer.busy
+        asked = Mux(working, transfer.phase.payload.as_value(), controller.phase.payload.as_value())
+        m.d.comb += [
+            drive.i.valid.eq(Mux(working, transfer.phase.valid, controller.phase.valid)),
+            drive.i.payload.as_value().eq(asked),
+            transfer.phase.ready.eq(drive.i.ready & working),
+            controller.phase.ready.eq(drive.i.ready & ~working),
+            drive.polarity.eq(self.polarity.bits),
+            drive.column_enable.eq(self.column_enable.bits),
+            drive.trim_write.eq(transfer.trim_write),
+            drive.trim_group.eq(transfer.trim_group),
+            drive.trim_counts.eq(transfer.trim_counts),
+            drive.trim_charge.eq(transfer.trim_charge),
+            transfer.column_enable.eq(self.column_enable.bits),
+            transfer.step_code.eq(self.set_table.value),
+            self.set_table.read_group.eq(transfer.step_index),
+        ]
+        for user in (controller, transfer):
+            m.d.comb += [user.phase_done.eq(drive.done), user.phase_failed.eq(drive.failed)]
+        for name in ("select_group", "select_mask", "set_column", "set_code", "set_minus"):
+            chosen = Mux(working, getattr(transfer, name), getattr(controller, name))
+            m.d.comb += getattr(drive, name).eq(chosen)
+        m.d.comb += [
+            drive.select_write.eq(transfer.select_write | controller.select_write),
+            drive.set_write.eq(transfer.set_write | controller.set_write),
+        ]
+        streams = (self.row_stream, drive.row_draws), (self.column_stream, drive.column_draws)
+        for stream, draws in streams:
+            connect(m, stream.o, draws)
+            m.d.comb += [
+                stream.begin.valid.eq(drive.begin.valid),
+                stream.begin.payload.eq(drive.begin.payload),
+                stream.commit.eq(controller.commit),
+                # An UPDATE cut short, by a soft reset or a failure, takes its draws back.
+                stream.stop.eq(soft_reset | (drive.done & drive.failed)),
+            ]
+        both = self.row_stream.begin.ready & self.column_stream.begin.ready
+        m.d.comb += drive.begin.ready.eq(both)
+        for name in self.pins.signature.members:
+            pin, inner = getattr(self.pins, name), getattr(drive.pins, name)
+            live = name in ("request", "row_pulse", "column_pulse", "set_write")
+            # Behind the registers, so that it acts at once.
+            m.d.comb += pin.eq(Mux(self.analog_safe, 0, inner) if live else inner)
+
+    def _conversions(self, m: Module, soft_reset: Signal) -> None:
+        """Raw codes, and the derivative mask that a FORWARD leaves."""
+        spec, controller, transfer = self.spec, self.controller, self.transfer
+        drive, converter, lanes = self.drive, self.converter, self.spec.converters.lanes
+        working = transfer.busy
+        read_use = Mux(transfer.read_zero, Use.READ_ZERO, Use.READ)
+        m.d.comb += [
+            drive.ready.eq(self.ready),
+            drive.convert_valid.eq(self.convert_valid),
+            converter.start.eq(transfer.read_start | controller.convert_start),
+            converter.use.eq(Mux(working, read_use, controller.convert_use)),
+            converter.beat.eq(drive.beat),
+            converter.group.eq(drive.beat_group),
+            converter.last.eq(drive.beat_last),
+            converter.conversion_last.eq(~drive.pins.convert_hold),
+            converter.raw.eq(self.convert_codes),
+            converter.column_enable.eq(self.column_enable.bits),
+            converter.forward_dither.eq(self.forward_dither.value),
+            converter.backward_dither.eq(self.backward_dither.value),
+            self.forward_dither.next.eq(converter.forward_done),
+            self.backward_dither.next.eq(converter.backward_done),
+            controller.convert_out.eq(converter.o_valid & converter.o_last & ~working),
+            transfer.read.valid.eq(converter.o_valid & working),
+            transfer.read.group.eq(converter.o_group),
+            self.bank.saturated.count.eq(Mux(converter.o_valid, converter.o_rails, 0)),
+        ]
+        for lane in range(lanes):
+            code = converter.o_codes.word_select(lane, 16)
+            bits = spec.weight_code.bits
+            m.d.comb += transfer.read.codes.word_select(lane, bits).eq(code[:bits])
+
+        # A register a column: all pass until a FORWARD says otherwise.
+        slopes = Signal(spec.columns, init=(1 << spec.columns) - 1)
+        forward = converter.o_valid & (converter.o_use == Use.FORWARD)
+        for column in range(spec.columns):
+            group, lane = divmod(column, lanes)
+            with m.If(forward & (converter.o_group == group)):
+                m.d.sync += slopes[column].eq(converter.o_slopes[lane])
+        with m.If(soft_reset):
+            m.d.sync += slopes.eq((1 << spec.columns) - 1)
+        hidden = self.bank.control.hidden.replicate(spec.columns)
+        m.d.comb += drive.column_mask.eq(slopes | ~hidden)

@@ -1,0 +1,91 @@
+"""The host's windows: an element of one of the tile's memories, four cycles after its strobe.
+
+The host reaches them only while the tile is idle; the bank sees to that.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from rtl.registers import WindowSignature
+from rtl.window import window_signature
+from spec.registers import windows
+from spec.tile import TileSpec
+
+ACCESS_CYCLES = 3
+"""From the strobe until a memory's value stands in its register."""
+
+
+class Windows(wiring.Component):
+    """The bank's one window to a window for each memory, by name of its code in small letters."""
+
+    bank: Any
+    polarity: Any
+    column_enable: Any
+    forward_offsets: Any
+    backward_offsets: Any
+    set_table: Any
+    journal_codes: Any
+
+    def __init__(self, spec: TileSpec) -> None:
+        """The memories are those of spec/registers.py."""
+        self.memories = windows(spec)
+        ports = {
+            memory.code.name.lower(): Out(window_signature(memory.length, memory.element.bits))
+            for memory in self.memories
+        }
+        super().__init__({"bank": In(WindowSignature(spec)), **ports})
+
+    def elaborate(self, platform: object) -> Module:
+        """A counter of cycles and a decoder."""
+        m = Module()
+        bank = self.bank
+        cycle = Signal(range(ACCESS_CYCLES + 1))
+        working = cycle != 0
+        with m.If(bank.write | bank.read | working):
+            m.d.sync += cycle.eq(Mux(cycle == ACCESS_CYCLES, 0, cycle + 1))
+        m.d.comb += bank.ready.eq(cycle == ACCESS_CYCLES)
+        with m.Switch(bank.select):
+            for memory in self.memories:
+                port = getattr(self, memory.code.name.lower())
+                with m.Case(memory.code):
+                    m.d.comb += [
+                        port.use.eq(bank.write | bank.read | working),
+                        port.write.eq(bank.write),
+                        bank.value.eq(port.value),
+                    ]
+        for memory in self.memories:
+            port = getattr(self, memory.code.name.lower())
+            m.d.comb += [port.index.eq(bank.index), port.data.eq(bank.data)]
+        return m
+
+
+class LineBits(wiring.Component):
+    """A bit a line that the host alone writes; all 1 at first. `value` as a memory's."""
+
+    window: Any
+    bits: Signal
+
+    def __init__(self, lines: int) -> None:
+        """`bits` (lines,)."""
+        self.lines = lines
+        super().__init__(
+            {
+                "window": In(window_signature(lines, 1)),
+                "bits": Out(lines, init=(1 << lines) - 1),  # pyright: ignore[reportCallIssue]
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """A decoder and a selector with two registers, as a memory has."""
+        m = Module()
+        window, found = self.window, Signal()
+        for line in range(self.lines):
+            with m.If(window.use & window.write & (window.index == line)):
+                m.d.sync += self.bits[line].eq(window.data)
+        m.d.sync += [found.eq(self.bits.bit_select(window.index, 1)), window.value.eq(found)]
+        return m
