@@ -22,7 +22,8 @@ IntArray = NDArray[np.int64]
 SIGN = 0x80
 """The sign's bit in the byte of a column code."""
 
-WEIGHT_BYTES = np.dtype("<i2")
+WORD = np.dtype("<i2")
+"""Weights, and raw codes, on the streams."""
 
 
 def packet_length(spec: TileSpec, destination: int) -> int | None:
@@ -30,7 +31,7 @@ def packet_length(spec: TileSpec, destination: int) -> int | None:
     lengths: dict[int, int | None] = {
         Destination.ROWS: spec.rows - 1 or None,
         Destination.COLUMNS: spec.columns,
-        Destination.WEIGHTS: WEIGHT_BYTES.itemsize * spec.columns,
+        Destination.WEIGHTS: WORD.itemsize * spec.columns,
     }
     return lengths.get(destination)
 
@@ -38,16 +39,21 @@ def packet_length(spec: TileSpec, destination: int) -> int | None:
 def encoded(destination: Destination, codes: IntArray) -> bytes:
     """The packet of row codes, signed column codes or weights, as a host sends it."""
     if destination is Destination.WEIGHTS:
-        return codes.astype(WEIGHT_BYTES).tobytes()
+        return codes.astype(WORD).tobytes()
     if destination is Destination.COLUMNS:
         codes = np.where(codes < 0, SIGN | -codes, codes)
     return codes.astype(np.uint8).tobytes()
 
 
+def signed(values: IntArray) -> IntArray:
+    """Bytes of column codes as signed codes; a zero with a sign is zero."""
+    return np.where(values & SIGN, -(values ^ SIGN), values)
+
+
 def decoded(spec: TileSpec, destination: int, packet: bytes | None) -> tuple[Error, IntArray]:
     """The codes of a packet, or the error and no codes. None is a packet with bytes left out.
 
-    A zero with a sign is zero; weights are limited to spec.weight_code.
+    Weights are limited to spec.weight_code.
     """
     error, codes = Error.NONE, np.zeros(0, np.int64)
     length = packet_length(spec, destination)
@@ -58,12 +64,12 @@ def decoded(spec: TileSpec, destination: int, packet: bytes | None) -> tuple[Err
     elif len(packet) != length:
         error = Error.SHORT_VECTOR if len(packet) < length else Error.LONG_VECTOR
     elif destination == Destination.WEIGHTS:
-        weights = np.frombuffer(packet, WEIGHT_BYTES).astype(np.int64)
+        weights = np.frombuffer(packet, WORD).astype(np.int64)
         codes = converter.saturate(weights, spec.weight_code)
     else:
         values = np.frombuffer(packet, np.uint8).astype(np.int64)
         rows = destination == Destination.ROWS
-        codes = values if rows else np.where(values & SIGN, -(values ^ SIGN), values)
+        codes = values if rows else signed(values)
         if np.abs(codes).max() > (spec.row_code if rows else spec.column_code).high:
             error, codes = Error.BAD_VALUE, codes[:0]
     return error, codes

@@ -279,7 +279,7 @@ def test_codes_survive_the_way() -> None:
 
 
 def rtl_dropped(spec: TileSpec, packets: list[Packet], which: int, taken: int, late: int, seed):
-    """A drop when `taken` beats of packet `which` are in, with the last of them or `late` cycles on.
+    """A drop with the beat `taken` of packet `which`, or `late` cycles after it.
 
     Before that packet the block comes to rest.
     """
