@@ -14,6 +14,7 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from rtl import neuron
 from rtl.formats import round_half_even, saturate
 from rtl.phase import groups, index_bits
 from rtl.window import GroupMemory, window_signature
@@ -283,7 +284,7 @@ class Converter(wiring.Component):
                     ]
                 with m.Default():
                     m.d.comb += code.eq(saturate(mean, spec.weight_code))
-            m.d.comb += slope.eq((code > 0) & (code < spec.forward_code.high))
+            m.d.comb += slope.eq(neuron.slope(code, spec.forward_code))
             codes.append(code)
             slopes.append(slope)
             rails.append(at_rail)

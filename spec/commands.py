@@ -85,3 +85,11 @@ class Destination(IntEnum):
     ROWS = 0
     COLUMNS = 1
     WEIGHTS = 2
+
+
+class VectorFormat(IntEnum):
+    """What a packet of the output stream holds: see `golden/digital/vector_output.py`."""
+
+    RAW = 0
+    ROW_CODES = 1
+    COLUMN_CODES = 2

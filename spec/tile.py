@@ -15,6 +15,8 @@ from spec.parameter import check_fields, parameter
 
 SET_RAMP_STEPS = 8
 SET_STEP_CODES = 256
+COLUMN_SHIFT = Signed(6)
+"""log2 of BACKWARD LSBs of one tile in a column code of another: -12..21 within the fields."""
 MAX_SLOTS = 32
 """Slots of an UPDATE at most: a line's word is one machine word."""
 

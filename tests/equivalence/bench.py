@@ -20,12 +20,17 @@ class TooLong(AssertionError):
     """The block did not finish: a dead-lock, or a stream that never moves."""
 
 
-def simulate(block: Elaboratable, *benches: Bench) -> None:
-    """Run the test benches to their end; raises TooLong where they do not end."""
+def simulate(block: Elaboratable, *benches: Bench, background: Sequence[Bench] = ()) -> None:
+    """Run the test benches to their end; raises TooLong where they do not end.
+
+    Those in the `background` may run for ever.
+    """
     simulator = Simulator(block)
     simulator.add_clock(1e-6)
     for bench in benches:
         simulator.add_testbench(bench)
+    for bench in background:
+        simulator.add_testbench(bench, background=True)
     # Two steps a cycle: an edge up, an edge down.
     for _ in range(2 * LIMIT_CYCLES):
         if not simulator.advance():

@@ -5,72 +5,151 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from amaranth.hdl import Module, Signal, signed
+from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from golden.digital import neuron
-from rtl.neuron import Activation, ColumnGain
-from spec.formats import Signed, Unsigned
-from spec.tile import CodeSpec, ConverterSpec, TileSpec
-from tests.equivalence.bench import through
+from rtl.neuron import Activation, ColumnGain, slope
+from spec.formats import Signed, SignMagnitude, Unsigned
+from spec.tile import COLUMN_SHIFT, CodeSpec, ConverterSpec, TileSpec
 
 few = settings(max_examples=15, deadline=None)
 
 
-def rtl_activation(codes: list[int], code: Signed, row_code: Unsigned, seed: int):
-    found = through(Activation(code, row_code), codes, seed)
-    return [(int(f.code), bool(f.slope)) for f in found]
+def settle(block, bench) -> None:
+    """Run a bench on a block without registers."""
+    simulator = Simulator(block)
+    simulator.add_testbench(bench)
+    simulator.run()
 
 
-def golden_activation(codes: list[int], code: Signed, row_code: Unsigned):
-    values = np.array(codes)
-    rows, slopes = neuron.activate(values, code, row_code), neuron.derivative(values, code)
-    return [(int(r), bool(s)) for r, s in zip(rows, slopes, strict=True)]
+def beats_of(codes: list[int], lanes: int) -> list[list[int]]:
+    codes = codes + [0] * (-len(codes) % lanes)
+    return [codes[first : first + lanes] for first in range(0, len(codes), lanes)]
+
+
+def rtl_activation(codes: list[int], code: Signed, row_code: Unsigned, lanes: int) -> list[int]:
+    block, found = Activation(code, row_code, lanes), []
+
+    async def bench(ctx) -> None:
+        for beat in beats_of(codes, lanes):
+            ctx.set(block.codes, beat)
+            await ctx.delay(1e-9)
+            found.extend(int(row) for row in ctx.get(block.row_codes))
+
+    settle(block, bench)
+    return found[: len(codes)]
+
+
+def golden_activation(codes: list[int], code: Signed, row_code: Unsigned, lanes: int) -> list[int]:
+    return neuron.activate(np.array(codes), code, row_code).tolist()
 
 
 def codes_of(bits: int):
     return st.integers(-(1 << (bits - 1)), (1 << (bits - 1)) - 1)
 
 
-@few
-@given(st.data(), st.integers(4, 14), st.integers(2, 8), st.integers(0, 99))
-def test_activation(data, bits: int, row_bits: int, seed: int) -> None:
-    edges = [-(1 << (bits - 1)), -1, 0, 1, (1 << (bits - 1)) - 2, (1 << (bits - 1)) - 1]
-    codes = edges + data.draw(st.lists(codes_of(bits), max_size=30))
-    case = codes, Signed(bits), Unsigned(row_bits)
-    assert rtl_activation(*case, seed) == golden_activation(*case)
-
-
-def tiles(backward_bits: int, range_log2: int, column_bits: int, gain: int):
-    converters = replace(
-        ConverterSpec(), backward_bits=backward_bits, backward_range_log2=range_log2
-    )
-    downstream = TileSpec(rows=3, columns=2, converters=converters)
-    codes = replace(CodeSpec(), column_bits=column_bits)
-    return TileSpec(rows=3, columns=2, codes=codes, column_gain_log2=gain), downstream
-
-
-def rtl_column_codes(errors: list[int], slopes: list[int], spec: TileSpec, downstream: TileSpec):
-    shift = neuron.column_shift(spec, downstream)
-    block = ColumnGain(downstream.backward_code, shift, spec.column_code)
-    items = [{"code": e, "slope": s} for e, s in zip(errors, slopes, strict=True)]
-    found = through(block, items, 7)
-    assert not any(f.negative and not f.magnitude for f in found), "zero has one code"
-    return [int(-f.magnitude if f.negative else f.magnitude) for f in found]
-
-
-def golden_column_codes(errors: list[int], slopes: list[int], spec: TileSpec, downstream: TileSpec):
-    codes = neuron.column_codes(np.array(errors), spec, downstream)
-    return np.where(slopes, codes, 0).tolist()
+def edges_of(code: Signed) -> list[int]:
+    near = [-4, -3, -2, -1, 0, 1, 2, 3, 4]
+    return [code.low, code.low + 1, *near, code.high - 1, code.high]
 
 
 @few
+@given(st.data(), st.integers(4, 14), st.integers(2, 8), st.sampled_from([1, 2, 8]))
+def test_activation(data, bits: int, row_bits: int, lanes: int) -> None:
+    codes = edges_of(Signed(bits)) + data.draw(st.lists(codes_of(bits), max_size=30))
+    case = codes, Signed(bits), Unsigned(row_bits), lanes
+    assert rtl_activation(*case) == golden_activation(*case)
+
+
+def rtl_slopes(codes: list[int], code: Signed) -> list[bool]:
+    m, value, found = Module(), Signal(signed(code.bits)), []
+    answer = Signal()
+    m.d.comb += answer.eq(slope(value, code))
+
+    async def bench(ctx) -> None:
+        for item in codes:
+            ctx.set(value, item)
+            await ctx.delay(1e-9)
+            found.append(bool(ctx.get(answer)))
+
+    settle(m, bench)
+    return found
+
+
+def golden_slopes(codes: list[int], code: Signed) -> list[bool]:
+    return neuron.derivative(np.array(codes), code).tolist()
+
+
+@few
+@given(st.integers(4, 14))
+def test_slopes(bits: int) -> None:
+    case = edges_of(Signed(bits)), Signed(bits)
+    assert rtl_slopes(*case) == golden_slopes(*case)
+
+
+def rtl_column_codes(
+    errors: list[int], shift: int, code: Signed, column_code: SignMagnitude, lanes: int
+) -> list[int]:
+    block, found = ColumnGain(code, column_code, lanes), []
+
+    async def bench(ctx) -> None:
+        ctx.set(block.shift, shift)
+        for beat in beats_of(errors, lanes):
+            ctx.set(block.codes, beat)
+            await ctx.delay(1e-9)
+            for lane in range(lanes):
+                column = ctx.get(block.column_codes[lane])
+                assert column.magnitude or not column.negative, "zero has one code"
+                found.append(int(-column.magnitude if column.negative else column.magnitude))
+
+    settle(block, bench)
+    return found[: len(errors)]
+
+
+def golden_column_codes(
+    errors: list[int], shift: int, code: Signed, column_code: SignMagnitude, lanes: int
+) -> list[int]:
+    return neuron.saturated_shift(np.array(errors), shift, column_code.high).tolist()
+
+
+@settings(max_examples=40, deadline=None)
 @given(
-    st.data(), st.integers(4, 14), st.integers(-6, 4), st.integers(2, 7), st.integers(-4, 4)
-)  # fmt: skip
-def test_column_gain(data, bits: int, range_log2: int, column_bits: int, gain: int) -> None:
-    edges = [-(1 << (bits - 1)), -4, -3, -2, -1, 0, 1, 2, 3, 4, (1 << (bits - 1)) - 1]
-    errors = edges + data.draw(st.lists(codes_of(bits), max_size=30))
-    slopes = data.draw(st.lists(st.integers(0, 1), min_size=len(errors), max_size=len(errors)))
-    case = errors, slopes, *tiles(bits, range_log2, column_bits, gain)
+    st.data(),
+    st.integers(4, 14),
+    st.integers(COLUMN_SHIFT.low, COLUMN_SHIFT.high),
+    st.integers(2, 7),
+    st.sampled_from([1, 2, 8]),
+)
+def test_column_gain(data, bits: int, shift: int, column_bits: int, lanes: int) -> None:
+    code = Signed(bits)
+    errors = edges_of(code) + data.draw(st.lists(codes_of(bits), max_size=30))
+    if 0 < shift < bits:
+        half = 1 << (shift - 1)
+        ties = [sign * half * odd for odd in (1, 3, 5, 7) for sign in (1, -1)]
+        errors += [tie + off for tie in ties for off in (-1, 0, 1)]
+        errors = [error for error in errors if code.low <= error <= code.high]
+    case = errors, shift, code, SignMagnitude(column_bits), lanes
     assert rtl_column_codes(*case) == golden_column_codes(*case)
+
+
+def test_every_shift_of_two_tiles_fits_its_register() -> None:
+    shifts = [
+        neuron.column_shift(
+            TileSpec(rows=3, columns=2, codes=CodeSpec(column_bits=bits), column_gain_log2=gain),
+            TileSpec(
+                converters=replace(
+                    ConverterSpec(), backward_bits=width, backward_range_log2=range_log2
+                )
+            ),
+        )
+        for bits in (2, 7)
+        for gain in (-4, 4)
+        for width in (4, 14)
+        for range_log2 in (-6, 4)
+    ]
+    assert (min(shifts), max(shifts)) == (-12, 21)
+    assert COLUMN_SHIFT.low <= min(shifts)
+    assert max(shifts) <= COLUMN_SHIFT.high
