@@ -346,9 +346,11 @@ class CommandPort:
         self.unknown, self.covered = False, 0
 
     def write_polarity(self, row: int, bit: int) -> Error:
-        """Write a row's bit; ROW_INCOMPLETE with a valid journal."""
+        """Write a row's bit; ROW_INCOMPLETE with a valid journal, BAD_ROWS off the tile."""
         if self.control.transfers.journal.valid:
             return Error.ROW_INCOMPLETE
+        if row >= self.spec.rows:
+            return Error.BAD_ROWS
         self.control.polarity.flip_to(row, bit)
         return Error.NONE
 
