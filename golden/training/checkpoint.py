@@ -21,7 +21,7 @@ from golden.training.loop import Run, Snapshot
 from spec.errors import InputError
 
 FORMAT = "crosstile checkpoint"
-VERSION = 1
+VERSION = 2
 NAME = "checkpoint.bin"
 _HEADER_LIMIT_BYTES = 1000
 

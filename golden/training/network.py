@@ -21,7 +21,7 @@ from spec.lfsr import LFSR_MASK
 from spec.parameter import as_fraction
 from spec.tile import TileSpec
 
-STATE_VERSION = 1
+STATE_VERSION = 2
 
 
 @dataclass
@@ -148,13 +148,19 @@ class Network:
             tile.controller.set_rates(*scales)
 
     def digest(self) -> str:
-        """SHA-256 over a versioned little-endian listing of the whole state."""
+        """SHA-256 over a versioned little-endian listing of the whole state.
+
+        A journal that is not valid has no codes: they are listed as zeros.
+        """
         sha = hashlib.sha256(f"crosstile state {STATE_VERSION}\n".encode())
         sha.update(f"layers {self.layers} example {self.example}\n".encode())
         for index, tile in enumerate(self.tiles):
             for name, value in tile.registers().items():
                 sha.update(f"{index} {name} {value}\n".encode())
-            for name, array in tile.state().items():
+            arrays, journal = tile.state(), tile.controller.transfers.journal
+            if not journal.valid:
+                arrays["journal_codes"] = np.zeros_like(journal.codes)
+            for name, array in arrays.items():
                 little = array.astype(array.dtype.newbyteorder("<"))
                 sha.update(f"{index} {name} {little.dtype.str} {array.shape}\n".encode())
                 sha.update(little.tobytes())
