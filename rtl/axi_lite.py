@@ -1,7 +1,7 @@
 """An AXI4-Lite slave: accesses become strobes of a simple bus, one at a time.
 
-An access waits for its turn (writes and reads take turns where both wait), then three cycles and
-the bus's own pass until it is answered. Every channel can be held back, and AW and W may come in
+Writes and reads take turns where both wait. An access is answered three cycles after it was
+accepted, plus those that the bus takes beyond one and those that the other kind goes first. Every channel can be held back, and AW and W may come in
 any order. All outputs are registered or follow from registers alone.
 """
 
@@ -121,7 +121,7 @@ class AxiLite(wiring.Component):
             m.d.sync += self.rvalid.eq(0)
 
         # A response not taken holds back its own channel alone: a master may wait for the other.
-        may_write, may_read, write_is_next = Signal(), Signal(), Signal()
+        may_write, may_read = Signal(), Signal()
         m.d.comb += [
             may_write.eq(self.aw_held & self.w_held & ~self.bvalid),
             may_read.eq(self.ar_held & ~self.rvalid),
@@ -130,15 +130,11 @@ class AxiLite(wiring.Component):
         response = Mux(bus.error, SLVERR, OKAY)
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += [
-                    bus.write.eq(may_write & (write_is_next | ~may_read)),
-                    bus.read.eq(may_read & ~bus.write),
-                ]
+                # The next of a kind is accepted a cycle too late to come before one of the other.
+                m.d.comb += [bus.read.eq(may_read), bus.write.eq(may_write & ~may_read)]
                 with m.If(bus.write):
-                    m.d.sync += write_is_next.eq(0)
                     m.next = "WRITE"
                 with m.Elif(bus.read):
-                    m.d.sync += write_is_next.eq(1)
                     m.next = "READ"
             with m.State("WRITE"):
                 m.d.comb += self.writing.eq(1)
