@@ -1,8 +1,9 @@
 """An AXI4-Lite slave: accesses become strobes of a simple bus, one at a time.
 
-Writes and reads take turns where both wait. An access is answered three cycles after it was
-accepted, plus those that the bus takes beyond one and those that the other kind goes first. Every channel can be held back, and AW and W may come in
-any order. All outputs are registered or follow from registers alone.
+An access is answered three cycles after it was accepted, plus those that the bus takes beyond one
+and those in which the other kind goes first; where both wait, writes and reads take turns. Every
+channel can be held back, and AW and W may come in any order. All outputs are registered or follow
+from registers alone.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ class AxiLite(wiring.Component):
         )
         # What was accepted and not yet answered on the bus; the proofs look at it.
         self.aw_held, self.w_held, self.ar_held = Signal(), Signal(), Signal()
-        self.writing, self.reading = Signal(), Signal()
+        self.idle, self.writing, self.reading = Signal(), Signal(), Signal()
 
     def elaborate(self, platform: object) -> Module:
         """A place for one of each request, a place for one of each response."""
@@ -131,6 +132,7 @@ class AxiLite(wiring.Component):
         with m.FSM():
             with m.State("IDLE"):
                 # The next of a kind is accepted a cycle too late to come before one of the other.
+                m.d.comb += self.idle.eq(1)
                 m.d.comb += [bus.read.eq(may_read), bus.write.eq(may_write & ~may_read)]
                 with m.If(bus.write):
                     m.next = "WRITE"
