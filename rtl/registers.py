@@ -148,8 +148,8 @@ class RegisterBank(wiring.Component):
             if not register.name.startswith("WINDOW") and (signals := members(register)):
                 ports[register.name.lower()] = Out(wiring.Signature(signals))
         super().__init__(ports)
-        # The access was accepted and is not answered; the proofs look at it.
-        self.waiting = Signal()
+        # Whether an access is to be answered, or none is there; the proofs look at it.
+        self.idle, self.waiting = Signal(), Signal()
 
     def elaborate(self, platform: object) -> Module:
         """A decoder, what was decided, the fields, and a multiplexer of words."""
@@ -168,6 +168,7 @@ class RegisterBank(wiring.Component):
         m.d.comb += moves.eq(chosen["WINDOW_DATA"] & (refused == Error.NONE))
         with m.FSM():
             with m.State("CHECK"):
+                m.d.comb += self.idle.eq(1)
                 with m.If(bus.write | bus.read):
                     m.d.sync += [refused.eq(problem), writes.eq(bus.write)]
                     m.next = "DO"
