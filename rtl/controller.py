@@ -54,7 +54,7 @@ class Controller(wiring.Component):
     """One command at a time; see the head of the file.
 
     `command` is a strobe of one cycle with `word`. `phase` goes to the phase driver, `start` to the
-    transfer sequencer; the one that is not `working` leaves the driver to the other.
+    transfer sequencer; `transfer_working` says that the sequencer asks for a phase of its own.
     """
 
     command: Signal
@@ -457,7 +457,7 @@ class Controller(wiring.Component):
         with m.If(self.columns_take):
             m.d.sync += self.columns_held.eq(1)
         # The column drivers carry a trim: the vector that they held is gone.
-        with m.If((self.start.valid & self.start.ready) | self.resume):
+        with m.If(self.transfer_working):
             m.d.sync += self.columns_held.eq(0)
         return m
 

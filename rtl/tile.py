@@ -226,6 +226,7 @@ class Tile(wiring.Component):
         ]
         connect(m, controller.start, transfer.start)
         m.d.comb += [
+            controller.transfer_working.eq(transfer.busy & transfer.phase.valid),
             transfer.resume.eq(controller.resume),
             transfer.abort.eq(controller.abort),
             controller.transfer_answered.eq(transfer.answered),

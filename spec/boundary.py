@@ -66,11 +66,6 @@ class ArrayMacro(Protocol):
 class SoftReset(Exception):
     """Raised by a macro in whose boundary event a soft reset fell; the command port catches it."""
 
-    def __init__(self, slots: int = 0) -> None:
-        """`slots` of an UPDATE phase were delivered."""
-        super().__init__(f"soft reset after {slots} slots")
-        self.slots = slots
-
 
 class Controller(Protocol):
     """A tile controller as the training loop sees it."""

@@ -40,10 +40,10 @@ class InterruptedArray:
         self.events += 1
         return self.events - 1 == self._cut_at
 
-    def _end(self, slots: int = 0) -> None:
+    def _end(self) -> None:
         self.array.clear_integrators()
         self._cut_at = NEVER
-        raise SoftReset(slots)
+        raise SoftReset
 
     # -- phases and strobes: whole -----------------------------------------------------------
 
@@ -105,7 +105,7 @@ class InterruptedArray:
         if self._falls_here():
             delivered = np.uint32((1 << self._slots) - 1)
             self.array.update(row_words & delivered, column_words & delivered, charge)
-            self._end(self._slots)
+            self._end()
         self.array.update(row_words, column_words, charge)
 
     def convert_forward(self, active: Mask) -> NDArray[np.signedinteger]:
