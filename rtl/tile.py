@@ -246,8 +246,10 @@ class Tile(wiring.Component):
         vectors, drive, transfer, output = self.input, self.drive, self.transfer, self.output
         connect(m, flipped(self.s_axis), vectors.i)
         connect(m, output.o, flipped(self.m_axis))
-        connect(m, vectors.weights, transfer.weights)
         m.d.comb += [
+            transfer.weights.valid.eq(vectors.weights.valid),
+            transfer.weights.payload.code.eq(vectors.weights.payload.code),
+            vectors.weights.ready.eq(transfer.weights.ready),
             vectors.drop.eq(soft_reset | controller.drop),
             controller.silent.eq(vectors.silent),
             controller.vector_error.eq(vectors.error.code != Error.NONE),

@@ -9,7 +9,7 @@ from typing import Any
 
 from amaranth.hdl import ClockDomain, ClockSignal, Module, ResetSignal, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In
 
 from rtl.tile import Tile
 from spec.tile import TileSpec
@@ -32,21 +32,19 @@ class Top(wiring.Component):
         members: dict[str, Any] = {"aclk": In(1), "aresetn": In(1)}
         inner = self.tile.signature.members
         for prefix, name in (("s_axil", "axil"), ("s_axis", "s_axis"), ("m_axis", "m_axis")):
-            member = inner[name]
-            for field, part in member.signature.members.items():
-                # A port whose own flow is In has all its parts turned round.
-                self._add(members, f"{prefix}_{field}", part, (name, field), member.flow)
-        self._add(members, "irq", inner["irq"], ("irq",), Out)
+            for field, part in inner[name].signature.members.items():
+                self._add(members, f"{prefix}_{field}", part, (name, field))
+        self._add(members, "irq", inner["irq"], ("irq",))
         for field, part in inner["pins"].signature.members.items():
-            self._add(members, f"macro_{field}", part, ("pins", field), Out)
+            self._add(members, f"macro_{field}", part, ("pins", field))
         for name in FROM_MACRO:
-            self._add(members, f"macro_{name}", inner[name], (name,), Out)
-        self._add(members, "analog_safe", inner["analog_safe"], ("analog_safe",), Out)
+            self._add(members, f"macro_{name}", inner[name], (name,))
+        self._add(members, "analog_safe", inner["analog_safe"], ("analog_safe",))
         super().__init__(members)
         self.ports = list(members)
 
-    def _add(self, members: dict[str, Any], name: str, part: Any, path: tuple, flow: Any) -> None:
-        members[name] = part if flow is Out else part.flip()
+    def _add(self, members: dict[str, Any], name: str, part: Any, path: tuple[str, ...]) -> None:
+        members[name] = part
         self._inner[name] = path
 
     def elaborate(self, platform: object) -> Module:
