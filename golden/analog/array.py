@@ -19,6 +19,7 @@ from spec.tile import MAX_SLOTS, TileSpec
 IntArray = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
+
 class Array:
     """The analog side of one tile.
 
@@ -89,7 +90,7 @@ class Array:
         sign = 1 - 2 * lower_swap
         if self._common_sign != sign:
             self._drive(np.where((durations > 0) | (self.signs == 0), sign, self.signs))
-        self._column_charge = self._column_charge + np.dot(durations, self.weights)
+        self._integrate(np.dot(durations, self.weights))
         self.wait(self._forward_ns)
 
     def integrate_rows(self, durations: IntArray, row_lower_swap: NDArray[np.integer]) -> None:
@@ -98,25 +99,36 @@ class Array:
         inverted = np.count_nonzero(row_lower_swap)
         if not self._common_sign or inverted != (0 if self._common_sign == 1 else self.spec.rows):
             self._drive(1 - 2 * row_lower_swap.astype(np.int64))
-        self._row_charge = self._row_charge + np.dot(self.weights, durations)
+        charge = np.dot(self.weights, durations)
+        if self._row_charge is not self._no_row_charge:
+            charge += self._row_charge
+        self._row_charge = charge
         self.wait(self._backward_ns)
 
     def integrate_read(self, row: int, pair: Pair, lower_swap: int) -> None:
         """READ phase: one row, one selection of devices. Writes back drift older than a tick."""
         if self.pcm.write_back_drift(row, self.clock_ns):
             self._written(row)
-        driven = self.pcm.higher[row] if pair is not Pair.LOWER else 0
-        if pair is not Pair.LOWER:
-            self._read_spread = self._joint_spread(row)
+        driven = self.pcm.higher[row]
         if pair is not Pair.HIGHER:
             lower = self.capacitors.lower[row] + self.capacitors.mismatch[row]
+            if pair is Pair.LOWER:
+                driven = np.array(0, np.int32)
             driven = driven - lower if lower_swap else driven + lower
-        self._column_charge = self._column_charge + driven
+        if pair is not Pair.LOWER:
+            self._read_spread = self._joint_spread(row)
+        self._integrate(driven)
         self.wait(self._read_ns)
+
+    def _integrate(self, charge: NDArray) -> None:
+        """Add charge (columns,) to what the integrators hold."""
+        if self._column_charge is not self._no_column_charge:
+            charge = charge + self._column_charge
+        self._column_charge = charge
 
     def _joint_spread(self, row: int) -> IntArray:
         """Spread of a READ of a row; the same for all READs between two writes of its pairs."""
-        written = row, int(self.pcm.ordinals[row])
+        written = row, self.pcm.ordinals.item(row)
         if self._spread_of != written:
             cells = self.pcm.read_scale(row)
             self._spread = joint_spread(self.read_range.noise_scale, cells)

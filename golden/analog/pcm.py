@@ -326,7 +326,7 @@ class PcmPairs:
     def write_back_drift(self, row: int, now_ns: int) -> bool:
         """Bring a row's pairs to the present where they are older than a tick; say if changed."""
         t = self.tables
-        if not t.drift or now_ns - int(self.drift_ns[row]) < self._tick_ns:
+        if not t.drift or now_ns - self.drift_ns.item(row) < self._tick_ns:
             return False
         self.higher[row] = self._drifted_row(row, now_ns)
         self.drift_ns[row] = now_ns

@@ -56,8 +56,11 @@ def _word(value: int) -> NDArray[np.uint64]:
     return np.array(value, np.uint64)
 
 
-_MULTIPLIER, _MASK32, _FIELD = _word(MULTIPLIER), _word(MASK32), _word(0xFFFF)
-_16, _32, _48 = _word(16), _word(32), _word(48)
+_MULTIPLIER, _MASK32 = _word(MULTIPLIER), _word(MASK32)
+_16, _32 = _word(16), _word(32)
+_FIELDS, _BOTH_HALVES = _word(0x0000FFFF0000FFFF), _word((1 << 32) + 1)
+_BELL_CENTRE, _BELL_SHIFT = np.array(BELL_CENTRE), np.array(BELL_SHIFT)
+_HALF = np.array(1 << (BELL_SHIFT - 1))
 
 
 @cache
@@ -98,11 +101,15 @@ def philox(
 
 def bell(bits: NDArray[np.uint64]) -> NDArray[np.int64]:
     """A bell of four 16-bit uniforms per 64 bits: mean 0, sigma BELL_SIGMA, within 3.47 sigma."""
-    total = bits & _FIELD
-    total += (bits >> _16) & _FIELD
-    total += (bits >> _32) & _FIELD
-    total += bits >> _48
-    return total.view(np.int64) - BELL_CENTRE
+    # Two sums of two side by side, then both in the upper half by one multiplication.
+    total = np.asarray(bits >> _16)
+    total &= _FIELDS
+    total += bits & _FIELDS
+    total *= _BOTH_HALVES
+    total >>= _32
+    centred = total.view(np.int64)
+    centred -= _BELL_CENTRE
+    return centred
 
 
 def bell_scale(sigma: Fraction) -> int:
@@ -112,7 +119,10 @@ def bell_scale(sigma: Fraction) -> int:
 
 def scaled(values: NDArray[np.int64], scale: NDArray[np.int64] | int) -> NDArray[np.int64]:
     """(bell * scale) >> BELL_SHIFT, rounded half up: one named rounding."""
-    return (values * scale + (1 << (BELL_SHIFT - 1))) >> BELL_SHIFT
+    product = np.asarray(values * scale)
+    product += _HALF
+    product >>= _BELL_SHIFT
+    return product
 
 
 Form = Callable[[NDArray[np.int64]], NDArray[np.float64]]
@@ -139,6 +149,7 @@ class NoiseLines:
         self._block = np.zeros((0, lines), np.int64)
         # The block in every form asked for: a form sees many draws at once.
         self._formed: dict[Form, NDArray[np.float64]] = {}
+        self._steps: dict[int, NDArray[np.int64]] = {}
 
     def draw(
         self,
@@ -156,7 +167,7 @@ class NoiseLines:
             self._next = -1
             return noise
         # A first ordinal other than the one to come means a state restored: look at all of them.
-        if self.ordinals[0] != self._next:
+        if self.ordinals.item(0) != self._next:
             if (self.ordinals != self.ordinals[0]).any():
                 noise = self._apart(repeats, form)
                 self.ordinals += repeats
@@ -167,8 +178,10 @@ class NoiseLines:
             self._draw_ahead(repeats)
         if form not in self._formed:
             self._formed[form] = form(self._block)
+        if repeats not in self._steps:
+            self._steps[repeats] = np.array(repeats)
+        self.ordinals += self._steps[repeats]
         place = self._next - self._first
-        self.ordinals += repeats
         self._next += repeats
         return self._formed[form][place : place + repeats]
 
@@ -190,18 +203,16 @@ class NoiseLines:
 
 
 class ProgrammingNoise:
-    """Bells of RESET, SET and drift of one row's pairs, drawn for several attempts at once.
+    """Bells of RESET, SET and drift of one row's pairs, drawn for a RESET and a SET at once.
 
-    Program-and-verify takes RESET and SET in turn, each with an ordinal of its own.
+    Program-and-verify takes the two in turn, each with an ordinal of its own.
     """
-
-    ATTEMPTS = 2
 
     def __init__(self, seed: int, tile: int, columns: int) -> None:
         """Nothing here is state: a bell is a function of row, device and ordinal."""
         self._seed, self._tile, self._columns = seed, tile, columns
-        self._row, self._first = -1, 0
-        self._bells = np.zeros((0, 3, 2, columns), np.int64)
+        self._drawn = (-1, 0)
+        self._bells = np.zeros((3, 2, columns), np.int64)
 
     def reset(self, row: int, ordinal: int) -> NDArray[np.int64]:
         """Bells (2, columns) of a RESET, of G+ and of G-."""
@@ -213,12 +224,13 @@ class ProgrammingNoise:
 
     def _attempt(self, row: int, first: int) -> NDArray[np.int64]:
         """Bells (3, 2, columns) of a RESET with ordinal `first` and the SET after it."""
-        place, odd = divmod(first - self._first, 2)
-        if row != self._row or odd or not 0 <= place < len(self._bells):
-            self._row, self._first, place = row, first, 0
-            mechanisms = np.array([Mechanism.RESET, Mechanism.SET, Mechanism.DRIFT])[:, None, None]
-            events = first + np.array([0, 1, 1]) + 2 * np.arange(self.ATTEMPTS)[:, None]
-            ordinals = 2 * events[:, :, None, None] + np.arange(2)[:, None]
+        if self._drawn != (row, first):
+            self._drawn = row, first
+            ordinals = 2 * (first + _EVENTS) + _DEVICES
             cells = row * self._columns + np.arange(self._columns)
-            self._bells = bell(philox(self._seed, mechanisms, self._tile, cells, ordinals))
-        return self._bells[place]
+            self._bells = bell(philox(self._seed, _MECHANISMS, self._tile, cells, ordinals))
+        return self._bells
+
+
+_MECHANISMS = np.array([Mechanism.RESET, Mechanism.SET, Mechanism.DRIFT])[:, None, None]
+_EVENTS, _DEVICES = np.array([0, 1, 1])[:, None, None], np.arange(2)[:, None]

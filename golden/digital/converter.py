@@ -48,13 +48,38 @@ def corrected(
     fractions, so that over time a channel has no offset left: half an LSB on every error of a
     neuron would train its weights astray.
     """
-    codes = dither - offsets
-    codes >>= fraction_bits
-    codes = saturate(codes + raw, code)
+    return _moved(raw, (dither - offsets) >> fraction_bits, code)[0]
+
+
+def _moved(raw: IntArray, by: IntArray, code: Signed) -> tuple[IntArray, int]:
+    """sat(raw + by), but a rail stays a rail; and how many rails there are."""
+    codes = saturate(raw + by, code)
     rails = _rails(code)[raw]
-    if np.count_nonzero(rails):
+    count = int(np.count_nonzero(rails))
+    if count:
         np.copyto(codes, raw, where=rails)
-    return codes
+    return codes, count
+
+
+class Correction:
+    """`corrected` and `at_rail` of one side, again and again with the same offsets.
+
+    The software rounds the offsets once for each value of the dither; hardware does as it converts.
+    """
+
+    def __init__(self, fraction_bits: int, code: Signed) -> None:
+        """See `corrected`."""
+        self._bits, self._code = fraction_bits, code
+        self._rounded_of = b""
+        self._rounded = np.zeros((0, 0), np.int64)
+
+    def apply(self, raw: IntArray, offsets: IntArray, dither: int) -> tuple[IntArray, int]:
+        """Codes (channels,) of raw codes, and how many of these stand at a rail."""
+        # As bytes: the comparison that costs least.
+        if offsets.tobytes() != self._rounded_of:
+            self._rounded_of = offsets.tobytes()
+            self._rounded = (np.arange(1 << self._bits)[:, None] - offsets) >> self._bits
+        return _moved(raw, self._rounded[dither], self._code)
 
 
 def auto_zero(raw: IntArray) -> IntArray:
@@ -85,10 +110,18 @@ def bit_reversed(count: int, bits: int) -> int:
     return value
 
 
-def read_code(driven: IntArray, undriven: IntArray, average_log2: int, code: Signed) -> IntArray:
+def read_code(
+    driven: NDArray[np.signedinteger], undriven: IntArray, average_log2: int, code: Signed
+) -> IntArray:
     """A READ: the mean of n = 2^a conversions (n, columns) minus that of n without drive.
 
     `undriven` (columns,) is the sum of those.
     """
-    total = np.add.reduce(driven, axis=0, dtype=np.int64) - undriven
+    total = sum_of_codes(driven)
+    total -= undriven
     return saturate(round_half_even(total, average_log2), code)
+
+
+def sum_of_codes(raw: NDArray[np.signedinteger]) -> IntArray:
+    """Sums (columns,) of conversions (n, columns): at most 2^6 of 15 bits, so they fit 32."""
+    return np.add.reduce(raw, axis=0, dtype=np.int32).astype(np.int64)
