@@ -166,8 +166,8 @@ class Array:
         self, row_words: NDArray[np.uint32], column_words: NDArray[np.uint32], charge: Mask
     ) -> None:
         """UPDATE phase: words (rows,) and (columns,) of `slots` pulses; `charge` (columns,)."""
-        rows, columns, counts = coincidences(row_words, column_words)
-        if len(rows):
+        if np.count_nonzero(column_words):
+            rows, columns, counts = coincidences(row_words, column_words)
             cells = self._first_cells.take(rows)[:, None] + columns
             if self.devices.pcm.direct_update:
                 self._pulse_pairs(rows, cells, counts, charge.take(columns))
@@ -182,7 +182,7 @@ class Array:
         if self._common_sign == 0:
             self._written(rows)
             return
-        weights = self._cell_weights.take(cells)
+        weights = self._cell_weights.take(cells, mode="wrap")
         if self._common_sign == 1:
             weights += moved
         else:

@@ -24,8 +24,9 @@ SLOPE_BITS = 10
 
 # Arrays without dimensions: the form of a constant that costs NumPy least a call.
 _SLOPE_BITS, _ONE = np.array(SLOPE_BITS, np.int32), np.array(1 << SLOPE_BITS, np.int32)
-_DIRECTIONS = np.array([-1, 1], np.int32)
-"""By whether a column charges."""
+_STEP = np.array((1 << 15) - 1, np.int32)
+_DIRECTIONS, _STEPS_AT = np.array([[-1, 1], [0, 16]], np.int32)
+"""By whether a column charges: its sign, and where the steps of both directions have its own."""
 
 SPREAD_BITS = 16
 ROOTS = np.array([nearest(Fraction(str(n**0.5)) * 256) for n in range(MAX_SLOTS + 1)], np.int64)
@@ -58,9 +59,9 @@ class Capacitors:
             return np.clip(value, 0, MAX_STEP).astype(np.int16)
 
         self.step_up, self.step_down = steps(one + beta), steps(one - beta)
-        # Both directions by cell number, those down first, and where each begins.
-        both = np.concatenate([self.step_down.reshape(-1), self.step_up.reshape(-1)])
-        self._steps, self._steps_at = both.astype(np.int32), np.array([0, cells.size])
+        # Both directions by cell number in one integer, for one look-up: up in the upper half.
+        both = self.step_up.astype(np.int32) << _STEPS_AT[1] | self.step_down
+        self._steps = both.reshape(-1)
         sigma = capacitor.reference_mismatch
         self.mismatch = variation(Mechanism.REFERENCE, sigma, GRID).astype(np.int32)
         self.lower = np.zeros(shape, np.int32)
@@ -91,10 +92,12 @@ class Capacitors:
         """
         # All crosspoints of these rows and columns, though some have no coincidence: to pick only
         # those that have would take longer than to move the others by nothing. In place: half of
-        # the time is memory.
+        # the time is memory. Cells are in range, and "wrap" asks least.
         up = charge.view(np.uint8)
-        g = self._cells.take(cells)
-        step = self._steps.take(cells + self._steps_at.take(up))
+        g = self._cells.take(cells, mode="wrap")
+        step = self._steps.take(cells, mode="wrap")
+        step >>= _STEPS_AT.take(up)
+        step &= _STEP
         change = g >> _SLOPE_BITS
         change *= self._slopes.take(up)
         change >>= _SLOPE_BITS

@@ -89,8 +89,9 @@ class Converters:
         if active is not None and np.count_nonzero(active) == len(active):
             active = None
         # In float64, where every step is exact (integers below 2^53 and powers of two) and rint
-        # is the one rounding, ties to even. A spread stays below 2^36, so that its product with a
-        # bell of 18 bits is exact too; a converter's own noise may not and is scaled in integers.
+        # is the one rounding, ties to even. A spread stays below 2^31 and a READ's charge below
+        # 2^36, so that the sum with a bell of 18 bits, in 2^-16, is exact too; the converter's own
+        # noise may not be and is scaled in integers.
         if to not in self._levels:
             self._prepare(to)
         if spread is None:

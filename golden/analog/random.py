@@ -176,14 +176,17 @@ class NoiseLines:
             self._block = self._block[:0]
         if self._next + repeats > self._first + len(self._block):
             self._draw_ahead(repeats)
-        if form not in self._formed:
-            self._formed[form] = form(self._block)
         if repeats not in self._steps:
             self._steps[repeats] = np.array(repeats)
         self.ordinals += self._steps[repeats]
-        place = self._next - self._first
+        drawn = slice(self._next - self._first, self._next - self._first + repeats)
         self._next += repeats
-        return self._formed[form][place : place + repeats]
+        if repeats > 1:
+            return form(self._block[drawn])
+        # A single vector costs little but the calls: the whole block is formed at once.
+        if form not in self._formed:
+            self._formed[form] = form(self._block)
+        return self._formed[form][drawn]
 
     def _apart(self, repeats: int, form: Form) -> NDArray[np.float64]:
         """Noise where channels stand at ordinals of their own."""
@@ -202,17 +205,29 @@ class NoiseLines:
         return bell(philox(self._seed, self._mechanism, self._tile, self._lines, ordinals))
 
 
-class ProgrammingNoise:
-    """Bells of RESET, SET and drift of one row's pairs, drawn for a RESET and a SET at once.
+_MECHANISMS = np.array([Mechanism.RESET, Mechanism.SET, Mechanism.DRIFT])[:, None, None]
+_EVENTS, _DEVICES = np.array([0, 1, 1])[:, None, None], np.arange(2)[:, None]
 
-    Program-and-verify takes the two in turn, each with an ordinal of its own.
+
+class ProgrammingNoise:
+    """Bells of RESET, SET and drift of a row's pairs, drawn for several rows at once.
+
+    Program-and-verify takes RESET and SET in turn, each with an ordinal of its own. Mostly one
+    attempt does, and the next row follows.
     """
 
-    def __init__(self, seed: int, tile: int, columns: int) -> None:
-        """Nothing here is state: a bell is a function of row, device and ordinal."""
+    BLOCK_DRAWS = 6_000
+    """Enough to outweigh the overhead of a draw."""
+
+    def __init__(self, seed: int, tile: int, columns: int, ordinals: NDArray[np.int64]) -> None:
+        """`ordinals` (rows,) are those to come next; they only guess what will be asked for.
+
+        Nothing here is state: a bell is a function of row, device and ordinal.
+        """
         self._seed, self._tile, self._columns = seed, tile, columns
-        self._drawn = (-1, 0)
-        self._bells = np.zeros((3, 2, columns), np.int64)
+        self._ordinals = ordinals
+        self._ahead = 1 + self.BLOCK_DRAWS // (6 * columns)
+        self._drawn: dict[tuple[int, int], NDArray[np.int64]] = {}
 
     def reset(self, row: int, ordinal: int) -> NDArray[np.int64]:
         """Bells (2, columns) of a RESET, of G+ and of G-."""
@@ -224,13 +239,17 @@ class ProgrammingNoise:
 
     def _attempt(self, row: int, first: int) -> NDArray[np.int64]:
         """Bells (3, 2, columns) of a RESET with ordinal `first` and the SET after it."""
-        if self._drawn != (row, first):
-            self._drawn = row, first
-            ordinals = 2 * (first + _EVENTS) + _DEVICES
-            cells = row * self._columns + np.arange(self._columns)
-            self._bells = bell(philox(self._seed, _MECHANISMS, self._tile, cells, ordinals))
-        return self._bells
+        if (row, first) not in self._drawn:
+            self._draw_ahead(row, first)
+        return self._drawn[row, first]
 
-
-_MECHANISMS = np.array([Mechanism.RESET, Mechanism.SET, Mechanism.DRIFT])[:, None, None]
-_EVENTS, _DEVICES = np.array([0, 1, 1])[:, None, None], np.arange(2)[:, None]
+    def _draw_ahead(self, row: int, first: int) -> None:
+        """Draw this attempt, and the next one of each of the following rows."""
+        firsts = self._ordinals[row : row + self._ahead].copy()
+        firsts[0] = first
+        rows = row + np.arange(len(firsts))
+        cells = rows[:, None] * self._columns + np.arange(self._columns)
+        ordinals = 2 * (firsts[:, None, None, None] + _EVENTS) + _DEVICES
+        bits = philox(self._seed, _MECHANISMS, self._tile, cells[:, None, None], ordinals)
+        keys = zip(rows.tolist(), firsts.tolist(), strict=True)
+        self._drawn = dict(zip(keys, bell(bits), strict=True))

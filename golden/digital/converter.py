@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from spec.formats import Signed, round_half_even
+from spec.formats import Signed
 
 IntArray = NDArray[np.int64]
 
@@ -48,13 +48,17 @@ def corrected(
     fractions, so that over time a channel has no offset left: half an LSB on every error of a
     neuron would train its weights astray.
     """
-    return _moved(raw, (dither - offsets) >> fraction_bits, code)[0]
+    return _moved(raw, (dither - offsets) >> fraction_bits, _limits(code), _rails(code))[0]
 
 
-def _moved(raw: IntArray, by: IntArray, code: Signed) -> tuple[IntArray, int]:
-    """sat(raw + by), but a rail stays a rail; and how many rails there are."""
-    codes = saturate(raw + by, code)
-    rails = _rails(code)[raw]
+def _moved(
+    raw: IntArray, by: IntArray, limits: tuple[NDArray, NDArray], is_rail: NDArray[np.bool_]
+) -> tuple[IntArray, int]:
+    """raw + by within the limits, but a rail stays a rail; and how many rails there are."""
+    codes = raw + by
+    np.maximum(codes, limits[0], out=codes)
+    np.minimum(codes, limits[1], out=codes)
+    rails = is_rail[raw]
     count = int(np.count_nonzero(rails))
     if count:
         np.copyto(codes, raw, where=rails)
@@ -69,17 +73,18 @@ class Correction:
 
     def __init__(self, fraction_bits: int, code: Signed) -> None:
         """See `corrected`."""
-        self._bits, self._code = fraction_bits, code
+        self._bits = fraction_bits
+        self._limits, self._rails = _limits(code), _rails(code)
         self._rounded_of = b""
-        self._rounded = np.zeros((0, 0), np.int64)
+        self._rounded: list[IntArray] = []
 
     def apply(self, raw: IntArray, offsets: IntArray, dither: int) -> tuple[IntArray, int]:
         """Codes (channels,) of raw codes, and how many of these stand at a rail."""
         # As bytes: the comparison that costs least.
         if offsets.tobytes() != self._rounded_of:
             self._rounded_of = offsets.tobytes()
-            self._rounded = (np.arange(1 << self._bits)[:, None] - offsets) >> self._bits
-        return _moved(raw, self._rounded[dither], self._code)
+            self._rounded = [(value - offsets) >> self._bits for value in range(1 << self._bits)]
+        return _moved(raw, self._rounded[dither], self._limits, self._rails)
 
 
 def auto_zero(raw: IntArray) -> IntArray:
@@ -119,7 +124,21 @@ def read_code(
     """
     total = sum_of_codes(driven)
     total -= undriven
-    return saturate(round_half_even(total, average_log2), code)
+    if average_log2:
+        # `round_half_even` in place: a transfer does it more often than all else.
+        shift, one, below_half = _rounding(average_log2)
+        odd = total >> shift
+        odd &= one
+        total += odd
+        total += below_half
+        total >>= shift
+    return saturate(total, code)
+
+
+@cache
+def _rounding(shift: int) -> tuple[IntArray, IntArray, IntArray]:
+    """The shift, one, and just under half, as arrays without dimensions (see `_limits`)."""
+    return np.array(shift), np.array(1), np.array((1 << (shift - 1)) - 1)
 
 
 def sum_of_codes(raw: NDArray[np.signedinteger]) -> IntArray:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import Enum, IntEnum, auto
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,8 +32,8 @@ class Kind(Enum):
     INIT = 2
 
 
-class State(Enum):
-    """States of the sequencer, in order."""
+class State(IntEnum):
+    """States of the sequencer, in order; integers, which are looked up fastest."""
 
     IDLE = auto()
     READ_ZERO = auto()
