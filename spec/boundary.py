@@ -83,11 +83,14 @@ class Controller(Protocol):
     def forward(self, row_codes: Any) -> Any:
         """FORWARD: row codes (rows - 1,) to signed codes (columns,)."""
 
-    def backward(self, column_codes: Any) -> Any:
-        """BACKWARD: signed column codes (columns,) to signed codes (rows - 1,)."""
+    def enter(self, column_codes: Any) -> Any:
+        """Keep signed column codes (columns,) for the next BACKWARD or UPDATE; the mask applied."""
+
+    def backward(self, column_codes: Any = None) -> Any:
+        """BACKWARD: column codes (columns,), or those entered, to signed codes (rows - 1,)."""
 
     def update(self, new_columns: Any = None) -> None:
-        """UPDATE with the active vectors, or with new column codes (columns,)."""
+        """UPDATE with the active or entered vectors, or with new column codes (columns,)."""
 
     def transfer(self, first: int, last: int) -> None:
         """TRANSFER rows first..last."""
