@@ -29,6 +29,11 @@ it clears held and waiting vectors, the derivative mask, an abort and the state 
 counts an event (attempts, dithers) counts when the event has returned. An UPDATE cut short takes
 its draws back; CALIBRATE writes the offsets of a side when it has them all.
 
+*Ranges.* Rows next_row..last_row are to go; both are signed, and -1 is a last_row before row 0.
+ABORT completes the row in hand (while idle: that of a valid journal) and ends the range; with no
+row in hand it writes last_row := next_row - 1. RESUME then finds nothing, which is no error. An
+ABORT that a soft reset overtakes is forgotten.
+
 *Column vectors.* Whatever works a row or programs forgets the active one, whose drivers carry the
 trim.
 """

@@ -139,7 +139,10 @@ class TransferSequencer:
         self._enter_row()
 
     def resume(self) -> None:
-        """Go on after a soft reset: a valid journal re-enters at precharge, with a new zero."""
+        """Go on after a soft reset: a valid journal re-enters at precharge, with a new zero.
+
+        An abort of before is forgotten.
+        """
         self.abort, kind = False, self.journal.kind
         if self.journal.valid:
             self.state = State.PRECHARGE if kind is Kind.INIT else State.READ_ZERO
@@ -155,8 +158,8 @@ class TransferSequencer:
             self.last_row = self.next_row - 1
 
     def soft_reset(self) -> None:
-        """Forget an abort, convergence, attempt and trim; the journal and the range stay."""
-        self.state, self.abort = State.IDLE, False
+        """Forget convergence, attempt and trim; the journal and the range stay."""
+        self.state = State.IDLE
 
     def run(self) -> None:
         """Step until idle."""

@@ -908,6 +908,19 @@ def array_states(r: Rig) -> list[Any]:
     ]
 
 
+def test_a_read_cut_in_its_drive_leaves_its_noise_to_no_other(rig: Any) -> None:
+    r, twin = (rig("pcm-3t1c", drift="false") for _ in range(2))
+    r.macro.cut(1)
+    assert r.port.execute(Command.READ, first=3) is None
+    zero, drive = r.b.macro.events
+    assert drive[0] == "integrate_read"
+    twin.b.array.convert_read(*zero[1])
+    twin.b.array.wait(r.b.spec.timing.read_phase_ns)
+    for each in (r, twin):
+        assert each.port.execute(Command.READ, first=3) is Error.NONE
+    assert r.port.results[0][1].tolist() == twin.port.results[0][1].tolist()
+
+
 def test_calibrate_writes_the_offsets_of_a_side_when_it_has_them_all(rig: Any) -> None:
     for event, written in ((3, (False, False)), (4, (True, False)), (7, (True, False))):
         r = rig(channel_offset=6, calibration_log2=2)
