@@ -1,8 +1,9 @@
 """An AXI4-Lite slave: accesses become strobes of a simple bus, one at a time.
 
-An access waits for its turn (writes and reads take turns where both wait), then three cycles and
-the bus's own pass until it is answered. Every channel can be held back, and AW and W may come in
-any order. All outputs are registered or follow from registers alone.
+An access is answered three cycles after it was accepted, plus those that the bus takes beyond one
+and those in which the other kind goes first; where both wait, writes and reads take turns. Every
+channel can be held back, and AW and W may come in any order. All outputs are registered or follow
+from registers alone.
 """
 
 from __future__ import annotations
@@ -96,7 +97,7 @@ class AxiLite(wiring.Component):
         )
         # What was accepted and not yet answered on the bus; the proofs look at it.
         self.aw_held, self.w_held, self.ar_held = Signal(), Signal(), Signal()
-        self.writing, self.reading = Signal(), Signal()
+        self.idle, self.writing, self.reading = Signal(), Signal(), Signal()
 
     def elaborate(self, platform: object) -> Module:
         """A place for one of each request, a place for one of each response."""
@@ -121,7 +122,7 @@ class AxiLite(wiring.Component):
             m.d.sync += self.rvalid.eq(0)
 
         # A response not taken holds back its own channel alone: a master may wait for the other.
-        may_write, may_read, write_is_next = Signal(), Signal(), Signal()
+        may_write, may_read = Signal(), Signal()
         m.d.comb += [
             may_write.eq(self.aw_held & self.w_held & ~self.bvalid),
             may_read.eq(self.ar_held & ~self.rvalid),
@@ -130,15 +131,12 @@ class AxiLite(wiring.Component):
         response = Mux(bus.error, SLVERR, OKAY)
         with m.FSM():
             with m.State("IDLE"):
-                m.d.comb += [
-                    bus.write.eq(may_write & (write_is_next | ~may_read)),
-                    bus.read.eq(may_read & ~bus.write),
-                ]
+                # The next of a kind is accepted a cycle too late to come before one of the other.
+                m.d.comb += self.idle.eq(1)
+                m.d.comb += [bus.read.eq(may_read), bus.write.eq(may_write & ~may_read)]
                 with m.If(bus.write):
-                    m.d.sync += write_is_next.eq(0)
                     m.next = "WRITE"
                 with m.Elif(bus.read):
-                    m.d.sync += write_is_next.eq(1)
                     m.next = "READ"
             with m.State("WRITE"):
                 m.d.comb += self.writing.eq(1)

@@ -382,13 +382,13 @@ def _control(spec: TileSpec) -> tuple[Register, ...]:
             error("VECTOR_ERROR", 16, Access.STICKY,
                   "the first packet that failed since it was cleared"),
         )),
-        Register("RESET", 0x24, "What a host does to a tile that it found or lost.", (
+        Register("RESET", 0x24, "Starts the tile anew, or declares it restored.", (
             Field("SOFT_RESET", 0, 1, Access.TRIGGER,
                   "end what is in hand and drop all vectors; registers and windows stay"),
             Field("POLARITY_VALID", 1, 1, Access.TRIGGER,
                   "polarity has been restored: UNKNOWN ends", only_idle=True),
         )),
-        Register("ROWS", 0x28, "Rows of a command; it takes them as it starts.", (
+        Register("ROWS", 0x28, "The rows that a command works on, taken as it starts.", (
             setting("FIRST", 0, HALF, "the first row, or the only one"),
             setting("LAST", HALF, HALF, "the last row of a range"),
         )),

@@ -39,12 +39,15 @@ def response(
     valid: Any, ready: Any, port: tuple[Any, ...], count: int, found: list, seed: int
 ) -> Bench:
     """Take responses, with pauses; one once offered must stay until it is taken."""
-    stalls = random.Random(seed)
+    stalls, late = random.Random(seed), 0
 
     async def bench(ctx: Any) -> None:
+        nonlocal late
         offered = None
         while len(found) < count:
-            ready_now = stalls.random() >= STALLING
+            # Sometimes for longer than the next access takes.
+            late = late - 1 if late else stalls.choice([0] * 9 + [12])
+            ready_now = not late and stalls.random() >= STALLING
             ctx.set(ready, ready_now)
             _, _, is_valid, *values = await ctx.tick().sample(valid, *port)
             assert offered is None or (is_valid and values == offered), f"{offered} was taken back"

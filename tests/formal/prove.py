@@ -17,12 +17,13 @@ and lists the results at the end of the run:
         assert prove(Counts(), method="induction", depth=2).passed
         assert prove(Counts(), method="cover", depth=12).passed
 
-A property that can't fail proves nothing: give the harness a damaged design too, and ask that
+A property that can't fail proves nothing: give the harness a `damaged` design too, and ask that
 `prove(..., only=["below_its_limit"])` has `failed == {"below_its_limit"}`.
 """
 
 from __future__ import annotations
 
+import inspect
 import os
 import re
 import subprocess
@@ -32,6 +33,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from types import ModuleType
 from typing import Any, Literal
 
 from amaranth.asserts import AnySeq  # pyright: ignore[reportAttributeAccessIssue]
@@ -158,6 +160,19 @@ class Proof:
             f"{self.seconds:.1f} s{f'  {result.trace}' if result.trace else ''}"
             for result in self.results
         )
+
+
+def damaged(module: ModuleType, old: str, new: str) -> Any:
+    """A copy of a module with one piece of its text replaced; the module itself stays whole.
+
+    Raises ValueError where the text isn't there exactly once.
+    """
+    source = inspect.getsource(module)
+    if source.count(old) != 1:
+        raise ValueError(f"{module.__name__}: {source.count(old)} times {old!r}")
+    copy = ModuleType(module.__name__)
+    exec(compile(source.replace(old, new), f"<damaged {module.__name__}>", "exec"), copy.__dict__)
+    return copy
 
 
 def prove(
