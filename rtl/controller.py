@@ -116,6 +116,7 @@ class Controller(wiring.Component):
     set_code: Signal
     set_minus: Signal
 
+    calibrates: Signal
     calibrated: Signal
     forwarded: Signal
     raw_access: Signal
@@ -180,6 +181,7 @@ class Controller(wiring.Component):
                 "set_column": Out(index_bits(spec.columns)),
                 "set_code": Out(STEP_BITS),
                 "set_minus": Out(1),
+                "calibrates": Out(1),
                 "calibrated": Out(1),
                 "forwarded": Out(1),
                 "raw_access": Out(1),
@@ -535,6 +537,7 @@ class Controller(wiring.Component):
             with m.Case(Command.READ):
                 m.next = "READ_ZERO"
             with m.Case(Command.CALIBRATE):
+                m.d.comb += self.calibrates.eq(1)
                 m.next = "AUTO_ZERO_COLUMNS"
             with m.Case(Command.TRANSFER, Command.LOAD, Command.INIT):
                 m.d.comb += self.discard_journal.eq(self.journal_valid)
