@@ -35,12 +35,12 @@ CYCLE = int(random.Mechanism.CYCLE)
 @compiled
 def leak(flat, t):
     """One tick of a tile; False where nothing moved."""
-    p, columns = flat.P[t], flat.P[t, at.COLUMNS]
+    p, width = flat.P[t], flat.P[t, at.WIDTH]
     changed = np.int32(0)
     for block in range(p[at.BLOCKS]):
-        place, row = p[at.GRID] + block * columns * BLOCK, p[at.LINE] + block * BLOCK
+        place, row = p[at.GRID] + block * width * BLOCK, p[at.LINE] + block * BLOCK
         changed |= leak_block(
-            flat.lower, flat.weight, place, columns, flat.signs, row, p[at.LEAK_LOSS],
+            flat.lower, flat.weight, place, p[at.COLUMNS], flat.signs, row, p[at.LEAK_LOSS],
             np.int32(p[at.LEAK_TARGET]), np.int32(p[at.BOUND]),
         )  # fmt: skip
     return changed != 0
@@ -62,7 +62,7 @@ def wait(flat, t, duration_ns):
 @compiled
 def place_of(p, row, j):
     """Where the cell of a row and column j lies in the blocks."""
-    return p[at.GRID] + ((row // BLOCK) * p[at.COLUMNS] + j) * BLOCK + row % BLOCK
+    return p[at.GRID] + ((row // BLOCK) * p[at.WIDTH] + j) * BLOCK + row % BLOCK
 
 
 @compiled
@@ -79,19 +79,20 @@ def driven_blocks(blocks, drive):
 
 
 @compiled
-def dot(sums, charge, weight, start, columns, drive, blocks, count, nothing, rows, places):
+def dot(sums, charge, weight, start, width, drive, blocks, count, nothing, rows, places):
     """charge (columns,) += the driven blocks: the first rows of `count` blocks, within `drive`.
 
-    drive[nothing..] is a block of zeros: four blocks are taken at a time. rows, places: lists.
+    drive[nothing..] is a block of zeros: two blocks are taken at a time. width: columns, padded.
+    rows, places: lists.
     """
-    sums[: 4 * columns] = 0
+    sums[: 4 * width] = 0
     for k in range(count):
-        rows[k], places[k] = blocks[k], start + blocks[k] * columns
+        rows[k], places[k] = blocks[k], start + blocks[k] * width
     for k in range(count, count + BLOCKS_AT_ONCE - 1):
         rows[k], places[k] = nothing, start
     for k in range(0, count, BLOCKS_AT_ONCE):
-        dot_blocks(sums, columns, weight, places, drive, rows, k)
-    for j in range(columns):
+        dot_blocks(sums, width, weight, places, drive, rows, k)
+    for j in range(charge.shape[0]):
         charge[j] += (sums[4 * j] + sums[4 * j + 1]) + (sums[4 * j + 2] + sums[4 * j + 3])
 
 
@@ -112,7 +113,7 @@ def integrate_columns(flat, t, weight, charge, phase):
     count = driven_blocks(blocks, durations[first : first + padded])
     if count:
         dot(
-            flat.sums, charge, weight, p[at.GRID], p[at.COLUMNS], durations[first:], blocks,
+            flat.sums, charge, weight, p[at.GRID], p[at.WIDTH], durations[first:], blocks,
             count, nothing - first, flat.scratch[at.OFFSETS], flat.scratch[at.SIDES],
         )  # fmt: skip
 
@@ -219,7 +220,7 @@ def backward(flat, t, codes):
     p, charge, listed = flat.P[t], flat.scratch[at.CHARGE], np.int64(list_columns(flat, t))
     for block in range(p[at.BLOCKS]):
         sum_columns(
-            charge, block * BLOCK, flat.weight, p[at.GRID] + block * BLOCK * p[at.COLUMNS],
+            charge, block * BLOCK, flat.weight, p[at.GRID] + block * BLOCK * p[at.WIDTH],
             flat.scratch[at.OFFSETS], flat.work[at.ERRORS], listed,
         )  # fmt: skip
     wait(flat, t, p[at.BACKWARD_NS])
@@ -310,7 +311,7 @@ def update(flat, t, count, listed):
             flat.lower,
             flat.weight,
             flat.steps,
-            p[at.GRID] + row * p[at.COLUMNS],
+            p[at.GRID] + row * p[at.WIDTH],
             flat.words[at.ROW_WORDS],
             flat.signs,
             row,

@@ -3,8 +3,8 @@
 The network's own arrays become views of the flat ones; only the registers and the blocks are
 copied, by `enter` and `leave`. Tile t's rows start at P[t, ROW], its columns at P[t, COLUMN], its
 cells row by row at P[t, CELL]. What training touches of a cell lies in blocks instead (see
-vectors.py): row i of column j at P[t, GRID] + (i // 8 * columns + j) * 8 + i % 8, rows padded to
-whole blocks; row i of what goes with the rows at P[t, LINE] + i.
+vectors.py): row i of column j at P[t, GRID] + (i // 8 * P[t, WIDTH] + j) * 8 + i % 8, rows padded
+to whole blocks and columns to whole vectors; row i of what goes with the rows at P[t, LINE] + i.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from golden.analog import tables
 from golden.analog.capacitor import ROOTS
 from golden.digital.neuron import column_shift
-from golden.engines.compiled.vectors import BLOCK
+from golden.engines.compiled.vectors import BLOCK, COLUMNS_AT_ONCE
 from golden.training.network import Network, Tile
 from spec.tile import TileSpec
 
@@ -30,7 +30,7 @@ from spec.tile import TileSpec
  CONVERSION_NS, PRECHARGE_NS, RESET_NS, TICK_NS, LEAK_LOSS, LEAK_TARGET, BOUND, SLOPE,
  CYCLE_SCALE, DIRECT, SET_PULSE, F_GAIN, RESET_G, RESET_SPREAD, CEILING, STUCK_ON, DRIFT,
  DRIFT_LOG2, DRIFT_T0_NS, READ_SLOPE, READ_FLOOR, MU_SLOPE, SIGMA_SLOPE, GRID, LINE,
- PARAMETERS) = range(66)
+ WIDTH, PARAMETERS) = range(67)
 """Columns of the parameters P (tiles, PARAMETERS) int64."""
 
 (CLOCK, UPDATES, ROW_LFSR, COLUMN_LFSR, ROW_SCALE, COLUMN_SCALE, NEXT_ROW, LAST_ROW,
@@ -83,7 +83,8 @@ REGISTER_NAMES = {
 """Rows of `tables` (TABLES, longest) int64."""
 
 (DRIVEN, TOTAL, READ, CHARGE, OLD_LOWER, TARGET, C, STEPS, LISTED, RESIDUALS, EVERYTHING,
- DAMPING, LAST_SIGN, ORDINALS, OFFSETS, SIDES, HITS, UNDRIVEN, ZEROS, SCRATCH) = range(20)
+ DAMPING, LAST_SIGN, ORDINALS, OFFSETS, SIDES, HITS, UNDRIVEN, ZEROS, BELLS_PLUS,
+ BELLS_MINUS, SCRATCH) = range(22)
 """Rows of `scratch` (SCRATCH, widest) int64: work space. DRIVEN lists blocks; OFFSETS and SIDES
 list columns by the places of their cells and of their steps within a block; HITS lists which of
 these a block meets; LISTED and EVERYTHING list columns of a transfer by number; ZEROS stay."""
@@ -138,11 +139,12 @@ def flatten(network: Network) -> Flat:
     for index, tile in enumerate(tiles):
         rows, columns = tile.spec.rows, tile.spec.columns
         blocks = -(-rows // BLOCK)
+        width = -(-columns // COLUMNS_AT_ONCE) * COLUMNS_AT_ONCE
         parameters[index] = _parameters(tile, tiles[min(index + 1, len(tiles) - 1)].spec)
         parameters[index, [CELL, ROW, COLUMN]] = cell, row, column
-        parameters[index, [BLOCKS, GRID, LINE]] = blocks, grid, line
+        parameters[index, [BLOCKS, WIDTH, GRID, LINE]] = blocks, width, grid, line
         cell, row, column = cell + rows * columns, row + rows, column + columns
-        grid, line = grid + blocks * BLOCK * columns, line + blocks * BLOCK
+        grid, line = grid + blocks * BLOCK * width, line + blocks * BLOCK
     # Room for the widest side and for a table of 256 codes, in whole blocks.
     wide = max(264, max(max(tile.spec.rows, tile.spec.columns) for tile in tiles) + BLOCK)
     flat = Flat(
@@ -210,8 +212,9 @@ def leave(network: Network, flat: Flat) -> None:
 
 def _blocks(flat: Flat, index: int, field: NDArray) -> NDArray:
     """A tile's (blocks, columns, 8) view of a field that lies in blocks."""
-    blocks, columns, start = (int(flat.P[index, k]) for k in (BLOCKS, COLUMNS, GRID))
-    return field[start : start + blocks * columns * BLOCK].reshape(blocks, columns, BLOCK)
+    blocks, width, start = (int(flat.P[index, k]) for k in (BLOCKS, WIDTH, GRID))
+    padded = field[start : start + blocks * width * BLOCK].reshape(blocks, width, BLOCK)
+    return padded[:, : flat.P[index, COLUMNS]]
 
 
 def _fill_blocks(flat: Flat, index: int, field: NDArray, values: NDArray) -> None:

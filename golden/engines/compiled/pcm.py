@@ -10,6 +10,7 @@ from golden.analog.tables import VALUE_BITS
 from golden.engines.compiled import layout as at
 from golden.engines.compiled.cache import compiled
 from golden.engines.compiled.draws import (
+    bell,
     bell_at,
     clip,
     exp2_negative,
@@ -55,15 +56,27 @@ def finish(flat, t, row, ordinals):
 
 
 @compiled
+def draw_bells(bells, flat, mechanism, t, row, listed, ordinal):
+    """bells (n,): a draw for each of the columns `listed` (n,) of a row."""
+    first, tile = np.uint64(row * flat.P[t, at.COLUMNS]), np.uint64(t)
+    seed, mechanism, ordinal = flat.seed, np.uint64(mechanism), np.uint64(ordinal)
+    for n in range(listed.shape[0]):
+        line = first + np.uint64(listed[n])
+        bells[n] = bell(philox(seed, mechanism, tile, line, ordinal))
+
+
+@compiled
 def reset(flat, t, row, listed):
     """RESET both devices of the columns `listed` (n,) of a row."""
     p = flat.P[t]
     ordinal = 2 * flat.rows[at.PROGRAM_ORDINAL, p[at.ROW] + row]
+    plus, minus = flat.scratch[at.BELLS_PLUS], flat.scratch[at.BELLS_MINUS]
+    draw_bells(plus, flat, RESET, t, row, listed, ordinal)
+    draw_bells(minus, flat, RESET, t, row, listed, ordinal + 1)
     for n in range(listed.shape[0]):
-        line = row * p[at.COLUMNS] + listed[n]
-        k = p[at.CELL] + line
+        k = p[at.CELL] + row * p[at.COLUMNS] + listed[n]
         for device in range(2):
-            draw = bell_at(flat.seed, RESET, t, line, ordinal + device)
+            draw = plus[n] if device == 0 else minus[n]
             store(flat, t, k, device, p[at.RESET_G] + scaled(draw, p[at.RESET_SPREAD]))
             flat.cells[at.NU_PLUS + device, k] = 0
             flat.devices[at.PULSES_PLUS + device, k] = 0

@@ -13,14 +13,8 @@ from golden.digital.transfer import Kind
 from golden.engines.compiled import array, pcm
 from golden.engines.compiled import layout as at
 from golden.engines.compiled.cache import compiled, entry
-from golden.engines.compiled.draws import (
-    bell,
-    clip,
-    philox,
-    popcount,
-    round_half_even,
-    scaled,
-)
+from golden.engines.compiled.draws import clip, popcount, round_half_even
+from golden.engines.compiled.repeats import sum_repeats
 
 ALL, HIGHER, LOWER = 0, 1, 2
 TRANSFER, LOAD = Kind.TRANSFER.value, Kind.LOAD.value
@@ -59,19 +53,16 @@ def wait_row(flat, t, row, duration_ns):
 
 
 @compiled
-def convert(total, charge, spread, lines, ordinals, ahead, seed, t, shift, bits):
-    """total (n,) += a conversion in READ's range of charge (n,), offset included.
+def convert(total, charge, spread, lines, ordinals, repeats, seed, t, shift, bits):
+    """total (n,) += `repeats` conversions in READ's range of charge (n,), offset included.
 
-    lines (n,) are the columns, ordinals (n,) theirs; spread (n,) int32, as it keeps the product
-    one of 32 by 32 bits.
+    lines (n,) are the columns, ordinals (n,) theirs; spread (n,) int32.
     """
-    tile, ahead = np.uint64(t), np.uint64(ahead)
-    high = (np.int64(1) << (bits - 1)) - 1
+    tile, high = t << random.LINE_BITS, (np.int64(1) << (bits - 1)) - 1
     for k in range(total.shape[0]):
-        ordinal = np.uint64(ordinals[k]) + ahead
-        draw = bell(philox(seed, np.uint64(COLUMN_NOISE), tile, np.uint64(lines[k]), ordinal))
-        value = charge[k] + scaled(draw, np.int64(spread[k]))
-        total[k] += clip(round_half_even(value, shift), -high - 1, high)
+        total[k] += sum_repeats(
+            seed, tile | lines[k], ordinals[k], repeats, charge[k], np.int64(spread[k]), shift, high
+        )
 
 
 @compiled
@@ -108,8 +99,7 @@ def read_zero(flat, t, row):
     for j in range(count):
         charge[j] = (flat.columns[at.COLUMN_OFFSET, c + j] << shift) >> array.OFFSET_BITS
     everything = scratch[at.EVERYTHING, :count]
-    for repeat in range(repeats):
-        convert(zero, charge, spread, everything, ordinals, repeat, flat.seed, t, shift, bits)
+    convert(zero, charge, spread, everything, ordinals, repeats, flat.seed, t, shift, bits)
     ordinals += repeats
     wait_row(flat, t, row, repeats * p[at.CONVERSION_NS])
 
@@ -139,8 +129,7 @@ def read(flat, t, row, pair, wanted, codes):
             j = wanted[k]
             charge[k] += sign * (flat.work[at.ROW_LOWER, j] + flat.cells[at.MISMATCH, a + j])
     wait_row(flat, t, row, p[at.READ_NS])
-    for repeat in range(repeats):
-        convert(total, charge, spread, wanted, ordinals, repeat, flat.seed, t, shift, bits)
+    convert(total, charge, spread, wanted, ordinals, repeats, flat.seed, t, shift, bits)
     counters = flat.columns[at.COLUMN_ORDINAL, c : c + p[at.COLUMNS]]
     counters += repeats
     wait_row(flat, t, row, repeats * p[at.CONVERSION_NS])
@@ -239,34 +228,35 @@ def pulse_row(flat, t, row, listed, words, directions):
 
 
 @compiled
-def still_apart(listed, journal, now, residuals, tolerance):
+def still_apart(listed, damping, last, journal, now, residuals, tolerance):
     """Keep of `listed` (n,) the columns that are not within tolerance, with their residuals.
 
-    now (n,) are the codes read. Returns how many are left.
+    damping, last (n,) go with them; now (n,) are the codes read. Returns how many are left.
     """
     count = 0
-    for k in range(listed.shape[0]):
+    for k in range(now.shape[0]):
         residual = journal[listed[k]] - now[k]
-        listed[count], residuals[count] = listed[k], residual
+        listed[count], damping[count], last[count] = listed[k], damping[k], last[k]
+        residuals[count] = residual
         count += abs(residual) > tolerance
     return count
 
 
 @compiled
-def aim(listed, residuals, damping, last, words, directions, gain, shift, slots, up):
+def aim(residuals, damping, last, words, directions, gain, shift, slots, up):
     """Words and directions (n,) of the next pulse train; damps where the sign changed.
 
-    listed, residuals (n,); damping and last go by column.
+    residuals (n,) are not zero. No branch: whether a residual changed its sign is a coin's toss.
     """
-    for k in range(listed.shape[0]):
-        j, residual = listed[k], residuals[k]
-        sign = sign_of(residual)
-        damping[j] += np.int64(sign * last[j] < 0)
-        last[j] = sign
-        count = np.uint64(abs(residual) * gain) >> np.uint64(shift + damping[j])
+    for k in range(residuals.shape[0]):
+        residual = residuals[k]
+        sign = (residual >> 63) | 1
+        damping[k] += np.uint64(sign * last[k]) >> np.uint64(63)
+        last[k] = sign
+        count = np.uint64(abs(residual) * gain) >> np.uint64(shift + damping[k])
         count = np.uint64(min(max(np.int64(count), 1), slots))
         words[k] = np.uint32((np.uint64(1) << count) - np.uint64(1))
-        directions[k] = up if residual > 0 else np.int32(-up)
+        directions[k] = np.int32(sign) * up
 
 
 @compiled
@@ -286,14 +276,16 @@ def trim(flat, t, row):
     pending, trains = columns, 0
     while True:
         read(flat, t, row, ALL, listed[:pending], now)
-        pending = still_apart(listed[:pending], journal, now, residuals, p[at.TRIM_TOL])
+        pending = still_apart(
+            listed, damping, last, journal, now[:pending], residuals, p[at.TRIM_TOL]
+        )
         if pending == 0:
             return
         if trains == p[at.TRIM_LIMIT]:
             register[at.NOT_TRIMMED] += pending
             return
         aim(
-            listed[:pending], residuals, damping, last, words, directions,
+            residuals[:pending], damping, last, words, directions,
             p[at.TRIM_GAIN], p[at.TRIM_SHIFT], p[at.SLOTS], up,
         )  # fmt: skip
         pulse_row(flat, t, row, listed[:pending], words, directions)

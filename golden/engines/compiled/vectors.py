@@ -30,7 +30,6 @@ _V8, _V16, _V32 = (
     ir.VectorType(_I32, BLOCK),
 )
 _V64 = ir.VectorType(_I64, LANES)
-_TURN = ir.Constant(_V32, [lane ^ 1 for lane in range(BLOCK)])
 _int32, _int64 = types.int32, types.int64
 
 
@@ -59,27 +58,29 @@ def _item(builder: Any, data: Any, index: Any) -> Any:
     return builder.load(builder.gep(data, [index]))
 
 
-def _splat(builder: Any, value: Any, kind: ir.VectorType) -> Any:
+def splat(builder: Any, value: Any, kind: ir.VectorType) -> Any:
+    """A vector of one value."""
     nothing = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(nothing, value, _I32(0))
     mask = ir.Constant(ir.VectorType(_I32, kind.count), [0] * kind.count)
     return builder.shuffle_vector(first, nothing, mask)
 
 
-def _constant(kind: ir.VectorType, value: int) -> ir.Constant:
+def constant(kind: ir.VectorType, value: int) -> ir.Constant:
+    """A vector of one constant."""
     return ir.Constant(kind, [value] * kind.count)
 
 
-def _sign_extended(builder: Any, pairs: Any) -> Any:
+def _sign_extended(builder: Any, pairs: Any, kind: ir.VectorType) -> Any:
     """The low 32 bits of each lane: a product of two such is one 32 x 32 multiply."""
-    shift = _constant(_V64, 32)
+    shift = constant(kind, 32)
     return builder.ashr(builder.shl(pairs, shift), shift)
 
 
-def _even_odd(builder: Any, block: Any) -> tuple[Any, Any]:
-    """Eight 32-bit lanes as four even and four odd ones, sign-extended to 64 bits."""
-    pairs = builder.bitcast(block, _V64)
-    return _sign_extended(builder, pairs), builder.ashr(pairs, _constant(_V64, 32))
+def _even_odd(builder: Any, block: Any, kind: ir.VectorType = _V64) -> tuple[Any, Any]:
+    """32-bit lanes, of a block or more, as half as many even and odd ones, sign-extended."""
+    pairs = builder.bitcast(block, kind)
+    return _sign_extended(builder, pairs, kind), builder.ashr(pairs, constant(kind, 32))
 
 
 def _ones(builder: Any, words: Any) -> Any:
@@ -88,21 +89,26 @@ def _ones(builder: Any, words: Any) -> Any:
         builder.module, ir.FunctionType(_V8, [_V8]), f"llvm.ctpop.v{4 * BLOCK}i8"
     )
     bytewise = builder.bitcast(builder.call(ctpop, [builder.bitcast(words, _V8)]), _V32)
-    return builder.lshr(builder.mul(bytewise, _constant(_V32, 0x01010101)), _constant(_V32, 24))
+    return builder.lshr(builder.mul(bytewise, constant(_V32, 0x01010101)), constant(_V32, 24))
 
 
-BLOCKS_AT_ONCE = 4
+BLOCKS_AT_ONCE = 2
+COLUMNS_AT_ONCE = 2
+"""As wide as today's vectors get: the compiler splits them for a processor that has less."""
 
 
 @intrinsic
 def dot_blocks(typing_context, sums, columns, weight, places, drive, rows, first):
-    """FORWARD of four blocks: sums[4 j + lane] += their rows, for j < columns.
+    """FORWARD of two blocks: sums[4 j + lane] += their rows, for j < columns, an even number.
 
     sums: int64, four a column, to be added up at the end; weight, drive: int32; places, rows:
-    int64, where block k's weights and durations start, k = first..first + 3.
+    int64, where block k's weights and durations start, k = first and first + 1.
     """
     i = _int64
     signature = types.void(sums, i, weight, places, drive, rows, i)
+    wide = ir.VectorType(_I32, COLUMNS_AT_ONCE * BLOCK)
+    pairs = ir.VectorType(_I64, COLUMNS_AT_ONCE * LANES)
+    twice = ir.Constant(ir.VectorType(_I32, wide.count), [*range(BLOCK)] * COLUMNS_AT_ONCE)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         sums, weight, places, drive, rows = _data(
@@ -113,20 +119,18 @@ def dot_blocks(typing_context, sums, columns, weight, places, drive, rows, first
         for k in range(BLOCKS_AT_ONCE):
             index = builder.add(first, _I64(k))
             x = _load(builder, drive, _item(builder, rows, index), _V32)
-            turned = builder.shuffle_vector(x, x, _TURN)
-            drives = [builder.bitcast(each, _V64) for each in (x, turned)]
-            blocks.append((_item(builder, places, index), drives))
-        with cgutils.for_range(builder, columns, intp=_I64) as loop:
-            offset = builder.mul(loop.index, _I64(BLOCK))
-            at = builder.mul(loop.index, _I64(LANES))
-            total = _load(builder, sums, at, _V64, 8)
+            x = builder.bitcast(builder.shuffle_vector(x, x, twice), pairs)
+            blocks.append((_item(builder, places, index), _even_odd(builder, x, pairs)))
+        steps = builder.udiv(columns, _I64(COLUMNS_AT_ONCE))
+        with cgutils.for_range(builder, steps, intp=_I64) as loop:
+            offset = builder.mul(loop.index, _I64(wide.count))
+            at = builder.mul(loop.index, _I64(pairs.count))
+            total = _load(builder, sums, at, pairs, 8)
             for place, drives in blocks:
-                pairs = _load(builder, weight, builder.add(place, offset), _V64)
-                odd = builder.lshr(pairs, _constant(_V64, 32))
-                for w, x in zip((pairs, odd), drives, strict=True):
-                    product = builder.mul(_sign_extended(builder, w), _sign_extended(builder, x))
-                    total = builder.add(total, product)
-            builder.store(total, _place(builder, sums, at, _V64), align=8)
+                weights = _load(builder, weight, builder.add(place, offset), pairs)
+                for w, x in zip(_even_odd(builder, weights, pairs), drives, strict=True):
+                    total = builder.add(total, builder.mul(w, x))
+            builder.store(total, _place(builder, sums, at, pairs), align=8)
         return context.get_dummy_value()
 
     return signature, generate
@@ -144,10 +148,10 @@ def sum_columns(typing_context, charge, row, weight, place, offsets, errors, cou
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         charge, weight, offsets, errors = _data(context, builder, signature, arguments, 0, 2, 4, 5)
         _, row, _, place, _, _, count = arguments
-        totals = [cgutils.alloca_once_value(builder, _constant(_V64, 0)) for _ in range(2)]
+        totals = [cgutils.alloca_once_value(builder, constant(_V64, 0)) for _ in range(2)]
         with cgutils.for_range(builder, count, intp=_I64) as loop:
             at = builder.add(place, _item(builder, offsets, loop.index))
-            error = _splat(builder, _item(builder, errors, loop.index), _V32)
+            error = splat(builder, _item(builder, errors, loop.index), _V32)
             error, _ = _even_odd(builder, error)
             for total, w in zip(
                 totals, _even_odd(builder, _load(builder, weight, at, _V32)), strict=True
@@ -188,16 +192,16 @@ def pulse_columns(
             context, builder, signature, arguments, 0, 1, 2, 4, 5, 8, 9, 10, 11, 12, 13
         )
         place, row, sign_row, count = (arguments[k] for k in (3, 6, 7, 14))
-        bound = _splat(builder, arguments[15], _V32)
+        bound = splat(builder, arguments[15], _V32)
         low = builder.neg(bound)
-        bits, one = _constant(_V32, SLOPE_BITS), _constant(_V32, 1 << SLOPE_BITS)
+        bits, one = constant(_V32, SLOPE_BITS), constant(_V32, 1 << SLOPE_BITS)
         row_words = _load(builder, words, row, _V32)
         sign = _load(builder, signs, sign_row, _V32)
         with cgutils.for_range(builder, count, intp=_I64) as loop:
             hit = _item(builder, hits, loop.index)
             offset, side, *values = (_item(builder, each, hit) for each in lists)
             at, side = builder.add(place, offset), builder.add(place, side)
-            word, direction, slope = (_splat(builder, value, _V32) for value in values)
+            word, direction, slope = (splat(builder, value, _V32) for value in values)
             pulses = _ones(builder, builder.and_(row_words, word))
             g = _load(builder, lower, at, _V32)
             step = builder.sext(_load(builder, steps, side, _V16, 2), _V32)
@@ -230,11 +234,11 @@ def leak_block(typing_context, lower, weight, place, columns, signs, row, loss, 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         lower, weight, signs = _data(context, builder, signature, arguments, 0, 1, 4)
         _, _, place, columns, _, row, loss, target, bound = arguments
-        loss = _sign_extended(builder, _splat(builder, loss, _V64))
-        target, bound = _splat(builder, target, _V32), _splat(builder, bound, _V32)
+        loss = splat(builder, builder.sext(builder.trunc(loss, _I32), _I64), _V64)
+        target, bound = splat(builder, target, _V32), splat(builder, bound, _V32)
         low, sign = builder.neg(bound), _load(builder, signs, row, _V32)
-        half, shift = _constant(_V64, 1 << (VALUE_BITS - 1)), _constant(_V64, VALUE_BITS)
-        changed = cgutils.alloca_once_value(builder, _constant(_V32, 0))
+        half, shift = constant(_V64, 1 << (VALUE_BITS - 1)), constant(_V64, VALUE_BITS)
+        changed = cgutils.alloca_once_value(builder, constant(_V32, 0))
         with cgutils.for_range(builder, columns, intp=_I64) as loop:
             at = builder.add(place, builder.mul(loop.index, _I64(BLOCK)))
             g = _load(builder, lower, at, _V32)
@@ -243,8 +247,8 @@ def leak_block(typing_context, lower, weight, place, columns, signs, row, loss, 
                 lost = builder.add(builder.mul(distance, loss), half)
                 # The result fits 32 bits, so the bits that a logical shift brings in do not matter.
                 parts.append(builder.lshr(lost, shift))
-            even = builder.and_(parts[0], _constant(_V64, 0xFFFFFFFF))
-            odd = builder.shl(parts[1], _constant(_V64, 32))
+            even = builder.and_(parts[0], constant(_V64, 0xFFFFFFFF))
+            odd = builder.shl(parts[1], constant(_V64, 32))
             moved = builder.sub(g, builder.bitcast(builder.or_(even, odd), _V32))
             moved = builder.select(builder.icmp_signed("<", moved, bound), moved, bound)
             moved = builder.select(builder.icmp_signed(">", moved, low), moved, low)
