@@ -6,19 +6,11 @@ import numpy as np
 
 from golden.analog import random
 from golden.analog.capacitor import SLOPE_BITS, SPREAD_BITS
-from golden.analog.converter import OFFSET_BITS
 from golden.engines.compiled import layout as at
 from golden.engines.compiled import pcm
 from golden.engines.compiled.cache import compiled, entry
-from golden.engines.compiled.draws import (
-    bell,
-    bell_at,
-    clip,
-    philox,
-    popcount,
-    round_half_even,
-    scaled,
-)
+from golden.engines.compiled.conversions import convert_channels
+from golden.engines.compiled.draws import bell_at, clip, popcount, scaled
 from golden.engines.compiled.vectors import (
     BLOCK,
     BLOCKS_AT_ONCE,
@@ -128,29 +120,9 @@ def bit_reversed(count, bits):
 
 
 @compiled
-def to_codes(
-    codes, charge, seed, mechanism, t, ordinals, ahead, scale, channel, offsets, fraction, dither,
-    shift, bits,
-):  # fmt: skip
-    """Convert charges (channels,), correct the channel offsets; returns how many railed.
-
-    The noise is the draw `ahead` of each channel's ordinal.
-    """
-    low, high = -(np.int64(1) << (bits - 1)), (np.int64(1) << (bits - 1)) - 1
-    mechanism, tile, ahead = np.uint64(mechanism), np.uint64(t), np.uint64(ahead)
-    saturated = 0
-    for j in range(codes.shape[0]):
-        ordinal = np.uint64(ordinals[j]) + ahead
-        total = charge[j] + scaled(
-            bell(philox(seed, mechanism, tile, np.uint64(j), ordinal)), scale
-        )
-        total += (channel[j] << shift) >> OFFSET_BITS
-        raw = clip(round_half_even(total, shift), low, high)
-        railed = np.int64(raw == low) | np.int64(raw == high)
-        saturated += railed
-        code = clip(((raw << fraction) - offsets[j] + dither) >> fraction, low, high)
-        codes[j] = raw if railed else code
-    return saturated
+def address(mechanism, t):
+    """The fields of a draw's address above its line."""
+    return (np.int64(mechanism) << (random.TILE_BITS + random.LINE_BITS)) | (t << random.LINE_BITS)
 
 
 @compiled
@@ -158,10 +130,10 @@ def convert_forward(flat, t, charge, mechanism, ordinals, ahead, dither):
     """FORWARD's charges (columns,) into the tile's codes; returns how many railed."""
     p, side = flat.P[t], flat.columns
     columns = slice(p[at.COLUMN], p[at.COLUMN] + p[at.COLUMNS])
-    return to_codes(
-        side[at.CODE, columns], charge, flat.seed, mechanism, t, ordinals, ahead,
+    return convert_channels(
+        side[at.CODE, columns], charge, flat.seed, address(mechanism, t), ordinals, ahead,
         p[at.FORWARD_NOISE], side[at.COLUMN_OFFSET, columns], side[at.FORWARD_OFFSET, columns],
-        p[at.CALIBRATION], dither, p[at.FORWARD_SHIFT], p[at.FORWARD_BITS],
+        p[at.CALIBRATION], dither, p[at.FORWARD_SHIFT], p[at.FORWARD_BITS], p[at.COLUMNS],
     )  # fmt: skip
 
 
@@ -226,10 +198,10 @@ def backward(flat, t, codes):
     wait(flat, t, p[at.BACKWARD_NS])
     side, rows = flat.rows, slice(p[at.ROW], p[at.ROW] + p[at.ROWS])
     ordinals, dither = side[at.ROW_ORDINAL, rows], next_dither(flat, t, at.BACKWARD_DITHER)
-    railed = to_codes(
-        codes, charge, flat.seed, ROW_NOISE, t, ordinals, 0,
+    railed = convert_channels(
+        codes, charge, flat.seed, address(ROW_NOISE, t), ordinals, 0,
         p[at.BACKWARD_NOISE], side[at.ROW_OFFSET, rows], side[at.BACKWARD_OFFSET, rows],
-        p[at.CALIBRATION], dither, p[at.BACKWARD_SHIFT], p[at.BACKWARD_BITS],
+        p[at.CALIBRATION], dither, p[at.BACKWARD_SHIFT], p[at.BACKWARD_BITS], p[at.ROWS],
     )  # fmt: skip
     ordinals += 1
     flat.R[t, at.SATURATED] += railed
@@ -284,7 +256,7 @@ def update_cells(flat, t, count, listed):
             first = flat.scratch[at.DRIVEN, block]
             for row in range(first, min(first + BLOCK, flat.P[t, at.ROWS])):
                 both = flat.words[at.ROW_WORDS, row] & word
-                pulse_cell(flat, t, row, j, both, np.int64(flat.work[at.DIRECTIONS, k]))
+                pulse_cell(flat, t, row, j, both, np.int64(flat.work[at.DOWNS, k]) | 1)
 
 
 @compiled
@@ -319,7 +291,7 @@ def update(flat, t, count, listed):
             flat.scratch[at.OFFSETS],
             flat.scratch[at.SIDES],
             words,
-            flat.work[at.DIRECTIONS],
+            flat.work[at.DOWNS],
             flat.work[at.SLOPES],
             hits,
             np.int64(list_hits(hits, words, listed, flat.words[at.JOINED, k])),

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from golden.analog import tables
 from golden.analog.capacitor import ROOTS
 from golden.digital.neuron import column_shift
+from golden.engines.compiled.conversions import LANES
 from golden.engines.compiled.vectors import BLOCK, COLUMNS_AT_ONCE
 from golden.training.network import Network, Tile
 from spec.tile import TileSpec
@@ -73,18 +74,18 @@ REGISTER_NAMES = {
 
 (POLARITY, SET_NS, DRIFT_NS, PROGRAM_ORDINAL, ROW_ORDINAL, ROW_OFFSET, BACKWARD_OFFSET,
  ROW_FIELDS) = range(8)
-"""Rows of `rows` (ROW_FIELDS, rows) int64."""
+"""Rows of `rows` (ROW_FIELDS, rows + LANES) int64: conversions read beyond the last."""
 
 (COLUMN_ORDINAL, COLUMN_OFFSET, FORWARD_OFFSET, JOURNAL, ERROR, CODE, COLUMN_FIELDS) = range(7)
-"""Rows of `columns` (COLUMN_FIELDS, columns) int64; ERROR is the active column vector."""
+"""Rows of `columns` (COLUMN_FIELDS, columns + LANES) int64; ERROR is the active column vector."""
 
 (MEAN, SPREAD, NU_MEAN, NU_SPREAD, READ_TABLE, MU_0, SIGMA_0, LOG2, EXP2, ROOT, SET_TABLE, RAMP_NS,
  SOFTMAX, ROW_SLOTS, COLUMN_SLOTS, TABLES) = range(16)
 """Rows of `tables` (TABLES, longest) int64."""
 
 (DRIVEN, TOTAL, READ, CHARGE, OLD_LOWER, TARGET, C, STEPS, LISTED, RESIDUALS, EVERYTHING,
- DAMPING, LAST_SIGN, ORDINALS, OFFSETS, SIDES, HITS, UNDRIVEN, ZEROS, BELLS_PLUS,
- BELLS_MINUS, SCRATCH) = range(22)
+ DAMPING, LAST_SIGN, ORDINALS, OFFSETS, SIDES, HITS, UNDRIVEN, ZEROS, BELLS,
+ OTHER_BELLS, SCRATCH) = range(22)
 """Rows of `scratch` (SCRATCH, widest) int64: work space. DRIVEN lists blocks; OFFSETS and SIDES
 list columns by the places of their cells and of their steps within a block; HITS lists which of
 these a block meets; LISTED and EVERYTHING list columns of a transfer by number; ZEROS stay."""
@@ -93,10 +94,11 @@ these a block meets; LISTED and EVERYTHING list columns of a transfer by number;
 """Rows of `words` (WORD_FIELDS, widest) uint32; the tables are indexed by code, COLUMN_WORDS goes
 with OFFSETS; JOINED, the words of a block or'ed, with DRIVEN."""
 
-(PHASE_DRIVE, DIRECTIONS, SLOPES, ERRORS, ROW_LOWER, SPREADS, WORK_FIELDS) = range(7)
-"""Rows of `work` (WORK_FIELDS, widest) int32: durations of one polarity; +1 charge or -1 discharge,
-the slope along it, and the error, all with OFFSETS; the capacitors of the row that a transfer
-works on, and the bell scales of a READ."""
+(PHASE_DRIVE, DIRECTIONS, DOWNS, SLOPES, ERRORS, ROW_LOWER, SPREADS, WORK_FIELDS) = range(8)
+"""Rows of `work` (WORK_FIELDS, widest) int32: durations of one polarity; a trim's directions, +1
+charge or -1 discharge; with OFFSETS, no bit to charge or all bits to discharge, the slope along
+it, and the error; the capacitors of the row that a transfer works on, and the bell scales of a
+READ."""
 # fmt: on
 
 
@@ -146,15 +148,15 @@ def flatten(network: Network) -> Flat:
         cell, row, column = cell + rows * columns, row + rows, column + columns
         grid, line = grid + blocks * BLOCK * width, line + blocks * BLOCK
     # Room for the widest side and for a table of 256 codes, in whole blocks.
-    wide = max(264, max(max(tile.spec.rows, tile.spec.columns) for tile in tiles) + BLOCK)
+    wide = max(264, max(max(tile.spec.rows, tile.spec.columns) for tile in tiles) + LANES)
     flat = Flat(
         P=parameters,
         R=np.zeros((len(tiles), REGISTERS), np.int64),
         cells=np.zeros((CELL_FIELDS, cell), np.int32),
         steps=aligned(STEP_FIELDS * grid, np.int16),
         devices=np.zeros((DEVICE_FIELDS, cell), np.uint8),
-        rows=np.zeros((ROW_FIELDS, row), np.int64),
-        columns=np.zeros((COLUMN_FIELDS, column), np.int64),
+        rows=np.zeros((ROW_FIELDS, row + LANES), np.int64),
+        columns=np.zeros((COLUMN_FIELDS, column + LANES), np.int64),
         tables=_tables(network),
         scratch=np.zeros((SCRATCH, wide), np.int64),
         lower=aligned(grid, np.int32),

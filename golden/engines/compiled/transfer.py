@@ -9,12 +9,13 @@ import numpy as np
 
 from golden.analog import random
 from golden.analog.capacitor import SLOPE_BITS
+from golden.analog.converter import OFFSET_BITS
 from golden.digital.transfer import Kind
 from golden.engines.compiled import array, pcm
 from golden.engines.compiled import layout as at
 from golden.engines.compiled.cache import compiled, entry
+from golden.engines.compiled.conversions import convert_repeats
 from golden.engines.compiled.draws import clip, popcount, round_half_even
-from golden.engines.compiled.repeats import sum_repeats
 
 ALL, HIGHER, LOWER = 0, 1, 2
 TRANSFER, LOAD = Kind.TRANSFER.value, Kind.LOAD.value
@@ -58,11 +59,10 @@ def convert(total, charge, spread, lines, ordinals, repeats, seed, t, shift, bit
 
     lines (n,) are the columns, ordinals (n,) theirs; spread (n,) int32.
     """
-    tile, high = t << random.LINE_BITS, (np.int64(1) << (bits - 1)) - 1
-    for k in range(total.shape[0]):
-        total[k] += sum_repeats(
-            seed, tile | lines[k], ordinals[k], repeats, charge[k], np.int64(spread[k]), shift, high
-        )
+    address = array.address(COLUMN_NOISE, t)
+    convert_repeats(
+        total, charge, seed, address, lines, ordinals, repeats, spread, shift, bits, total.shape[0]
+    )
 
 
 @compiled
@@ -97,7 +97,7 @@ def read_zero(flat, t, row):
     zero[:] = 0
     spread[:] = np.int32(p[at.READ_NOISE])
     for j in range(count):
-        charge[j] = (flat.columns[at.COLUMN_OFFSET, c + j] << shift) >> array.OFFSET_BITS
+        charge[j] = (flat.columns[at.COLUMN_OFFSET, c + j] << shift) >> OFFSET_BITS
     everything = scratch[at.EVERYTHING, :count]
     convert(zero, charge, spread, everything, ordinals, repeats, flat.seed, t, shift, bits)
     ordinals += repeats
@@ -117,7 +117,7 @@ def read(flat, t, row, pair, wanted, codes):
     ordinals, spread = scratch[at.ORDINALS, :count], flat.work[at.SPREADS, :count]
     for k in range(count):
         ordinals[k] = flat.columns[at.COLUMN_ORDINAL, c + wanted[k]]
-        charge[k] = (flat.columns[at.COLUMN_OFFSET, c + wanted[k]] << shift) >> array.OFFSET_BITS
+        charge[k] = (flat.columns[at.COLUMN_OFFSET, c + wanted[k]] << shift) >> OFFSET_BITS
         total[k] = -scratch[at.UNDRIVEN, wanted[k]]
     spread[:] = np.int32(p[at.READ_NOISE])
     pcm.write_back_drift(flat, t, row)
@@ -197,14 +197,16 @@ def program(flat, t, row, p_new):
 
 
 @compiled
-def pulse_cells(lower, listed, up, down, words, directions, slope, bound):
-    """A trim's UPDATE of the columns `listed` (n,) where nothing is drawn; words (n,)."""
+def pulse_cells(lower, listed, steps, words, directions, slope, bound):
+    """A trim's UPDATE of the columns `listed` (n,) where nothing is drawn; words (n,).
+
+    steps: up, then down. No branch: the direction is a coin's toss.
+    """
     for k in range(listed.shape[0]):
-        j, count, direction = listed[k], np.int64(popcount(words[k])), np.int64(directions[k])
-        g = np.int64(lower[j])
-        step = np.int64(up[j]) if direction > 0 else np.int64(down[j])
+        j, count, direction = np.uint64(listed[k]), np.int64(popcount(words[k])), directions[k]
+        g, side = np.int64(lower[j]), np.uint64(direction < 0)
         tilt = (slope * direction * (g >> SLOPE_BITS)) >> SLOPE_BITS
-        change = (count * step * ((1 << SLOPE_BITS) - tilt)) >> SLOPE_BITS
+        change = (count * np.int64(steps[side, j]) * ((1 << SLOPE_BITS) - tilt)) >> SLOPE_BITS
         lower[j] = np.int32(clip(g + direction * change, -bound, bound))
 
 
@@ -212,9 +214,9 @@ def pulse_cells(lower, listed, up, down, words, directions, slope, bound):
 def pulse_row(flat, t, row, listed, words, directions):
     """A trim's UPDATE on the open row: every slot of the row against words of `listed` (n,)."""
     p, lower = flat.P[t], flat.work[at.ROW_LOWER]
-    up, down, bound = flat.row_steps[at.STEP_UP], flat.row_steps[at.STEP_DOWN], p[at.BOUND]
+    steps, bound = flat.row_steps, p[at.BOUND]
     if not p[at.DIRECT] and not p[at.CYCLE_SCALE]:
-        pulse_cells(lower, listed, up, down, words, directions, p[at.SLOPE], bound)
+        pulse_cells(lower, listed, steps, words, directions, p[at.SLOPE], bound)
         return
     for k in range(listed.shape[0]):
         j, count = listed[k], np.int64(popcount(words[k]))
@@ -222,7 +224,7 @@ def pulse_row(flat, t, row, listed, words, directions):
         if p[at.DIRECT]:
             pcm.pulse_cell(flat, t, line, count, np.int64(direction < 0))
             continue
-        step = np.int64(up[j] if direction > 0 else down[j])
+        step = np.int64(steps[at.STEP_UP if direction > 0 else at.STEP_DOWN, j])
         change = array.pulse_change(flat, t, line, g, count, step, direction)
         lower[j] = np.int32(clip(g + direction * change, -bound, bound))
 
