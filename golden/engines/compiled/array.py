@@ -52,9 +52,17 @@ def wait(flat, t, duration_ns):
 
 
 @compiled
-def place_of(p, row, j):
+def line_of(flat, t, row):
+    """Where what goes with a row of tile t lies."""
+    first = flat.P[t, at.LINE]
+    return first + flat.places[first + row]
+
+
+@compiled
+def place_of(flat, t, row, j):
     """Where the cell of a row and column j lies in the blocks."""
-    return p[at.GRID] + ((row // BLOCK) * p[at.WIDTH] + j) * BLOCK + row % BLOCK
+    p, place = flat.P[t], line_of(flat, t, row) - flat.P[t, at.LINE]
+    return p[at.GRID] + ((place // BLOCK) * p[at.WIDTH] + j) * BLOCK + place % BLOCK
 
 
 @compiled
@@ -224,7 +232,7 @@ def pulse_change(flat, t, line, g, count, step, direction):
 @compiled
 def pulse_cell(flat, t, row, j, word, direction):
     """UPDATE of one cell that draws: cycle-to-cycle spread, or SET pulses on the pair."""
-    p, k, line = flat.P[t], place_of(flat.P[t], row, j), row * flat.P[t, at.COLUMNS] + j
+    p, k, line = flat.P[t], place_of(flat, t, row, j), row * flat.P[t, at.COLUMNS] + j
     count = np.int64(popcount(np.uint32(word)))
     if count == 0:
         return
@@ -241,10 +249,10 @@ def pulse_cell(flat, t, row, j, word, direction):
 @compiled
 def settle_weight(flat, t, row, j):
     """Recompute one weight from its devices and its polarity."""
-    p, cells, k = flat.P[t], flat.cells, place_of(flat.P[t], row, j)
+    p, cells, k = flat.P[t], flat.cells, place_of(flat, t, row, j)
     cell = p[at.CELL] + row * p[at.COLUMNS] + j
     lower = flat.lower[k] + cells[at.MISMATCH, cell]
-    flat.weight[k] = np.int32(cells[at.HIGHER, cell] + flat.signs[p[at.LINE] + row] * lower)
+    flat.weight[k] = np.int32(cells[at.HIGHER, cell] + flat.signs[line_of(flat, t, row)] * lower)
 
 
 @compiled
@@ -254,9 +262,11 @@ def update_cells(flat, t, count, listed):
         j, word = flat.scratch[at.OFFSETS, k] // BLOCK, flat.words[at.COLUMN_WORDS, k]
         for block in range(count):
             first = flat.scratch[at.DRIVEN, block]
-            for row in range(first, min(first + BLOCK, flat.P[t, at.ROWS])):
-                both = flat.words[at.ROW_WORDS, row] & word
-                pulse_cell(flat, t, row, j, both, np.int64(flat.work[at.DOWNS, k]) | 1)
+            for place in range(first, first + BLOCK):
+                row = flat.order[flat.P[t, at.LINE] + place]
+                both = flat.words[at.ROW_WORDS, place] & word
+                if row < flat.P[t, at.ROWS]:
+                    pulse_cell(flat, t, row, j, both, np.int64(flat.work[at.DOWNS, k]) | 1)
 
 
 @compiled

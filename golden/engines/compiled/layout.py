@@ -3,12 +3,14 @@
 The network's own arrays become views of the flat ones; only the registers and the blocks are
 copied, by `enter` and `leave`. Tile t's rows start at P[t, ROW], its columns at P[t, COLUMN], its
 cells row by row at P[t, CELL]. What training touches of a cell lies in blocks instead (see
-vectors.py): row i of column j at P[t, GRID] + (i // 8 * P[t, WIDTH] + j) * 8 + i % 8, rows padded
-to whole blocks and columns to whole vectors; row i of what goes with the rows at P[t, LINE] + i.
+vectors.py): the i-th row of column j at P[t, GRID] + (i // 8 * P[t, WIDTH] + j) * 8 + i % 8, rows
+padded to whole blocks and columns to whole vectors; what goes with it at P[t, LINE] + i. The rows
+lie in an order that brings together what an example drives together (`picture_order`).
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -120,6 +122,10 @@ class Flat(NamedTuple):
     scratch: NDArray[np.int64]
     lower: NDArray[np.int32]
     weight: NDArray[np.int32]
+    order: NDArray[np.int64]
+    """Which row of its tile lies here, the padded ones last: how all that goes with LINE lies."""
+    places: NDArray[np.int64]
+    """Where a row of its tile lies: the inverse of `order`."""
     signs: NDArray[np.int32]
     """p of every row."""
     durations: NDArray[np.int32]
@@ -161,6 +167,8 @@ def flatten(network: Network) -> Flat:
         scratch=np.zeros((SCRATCH, wide), np.int64),
         lower=aligned(grid, np.int32),
         weight=aligned(grid, np.int32),
+        order=np.zeros(line, np.int64),
+        places=np.zeros(line, np.int64),
         signs=np.ones(line, np.int32),
         durations=np.zeros(line + BLOCK, np.int32),
         words=np.zeros((WORD_FIELDS, wide), np.uint32),
@@ -171,12 +179,33 @@ def flatten(network: Network) -> Flat:
     )
     flat.scratch[EVERYTHING] = np.arange(wide)
     for index, tile in enumerate(tiles):
+        order, places = (_lines(flat, index, field) for field in (flat.order, flat.places))
+        order[:] = np.arange(len(order))
+        if index == 0:
+            order[: tile.spec.rows - 1] = picture_order(tile.spec.rows - 1)
+        places[order] = np.arange(len(order))
         _adopt(tile, flat, index)
         capacitors = tile.array.capacitors
         _fill_blocks(flat, index, flat.steps[:grid], capacitors.step_up)
         _fill_blocks(flat, index, flat.steps[grid:], capacitors.step_down)
     enter(network, flat)
     return flat
+
+
+PATCH = 4, 2
+"""Rows and columns of a picture that share a block."""
+
+
+def picture_order(inputs: int) -> NDArray[np.int64]:
+    """Inputs (inputs,) in the order of patches of a picture, taken to be upright, about square.
+
+    A stroke drives fewer patches than strips of a line. A wrong guess costs time and no more.
+    """
+    divisors = [n for n in range(1, math.isqrt(inputs) + 1) if inputs % n == 0]
+    width = max(divisors, default=1)
+    line, column = np.divmod(np.arange(inputs), width)
+    high, wide = PATCH
+    return np.lexsort((column % wide, line % high, column // wide, line // high))
 
 
 def aligned(length: int, kind: type) -> NDArray:
@@ -193,11 +222,11 @@ def enter(network: Network, flat: Flat) -> None:
         for name, register in REGISTER_NAMES.items():
             flat.R[index, register] = values[name]
         signs = 1 - 2 * tile.controller.polarity.bits
-        capacitors, line = tile.array.capacitors, flat.P[index, LINE]
+        capacitors, places = tile.array.capacitors, _lines(flat, index, flat.places)[: len(signs)]
         weight = tile.array.pcm.higher + signs[:, None] * (capacitors.lower + capacitors.mismatch)
         _fill_blocks(flat, index, flat.lower, capacitors.lower)
         _fill_blocks(flat, index, flat.weight, weight)
-        flat.signs[line : line + len(signs)] = signs
+        _lines(flat, index, flat.signs)[places] = signs
         flat.R[index, INVERTED_ROWS] = np.count_nonzero(signs < 0)
 
 
@@ -207,9 +236,16 @@ def leave(network: Network, flat: Flat) -> None:
         values = {name: int(flat.R[index, r]) for name, r in REGISTER_NAMES.items()}
         tile.restore_registers(values | {"journal_valid": 0})
         padded = _blocks(flat, index, flat.lower).transpose(0, 2, 1).reshape(-1, tile.spec.columns)
-        tile.array.capacitors.lower[:] = padded[: tile.spec.rows]
+        places = _lines(flat, index, flat.places)[: tile.spec.rows]
+        tile.array.capacitors.lower[:] = padded[places]
         tile.array.signs[:] = 1 - 2 * tile.controller.polarity.bits
         tile.array.refresh_weights()
+
+
+def _lines(flat: Flat, index: int, field: NDArray) -> NDArray:
+    """A tile's view of a field with an item for every padded row."""
+    line, blocks = int(flat.P[index, LINE]), int(flat.P[index, BLOCKS])
+    return field[line : line + blocks * BLOCK]
 
 
 def _blocks(flat: Flat, index: int, field: NDArray) -> NDArray:
@@ -223,7 +259,7 @@ def _fill_blocks(flat: Flat, index: int, field: NDArray, values: NDArray) -> Non
     """Write (rows, columns) values into a field that lies in blocks."""
     view = _blocks(flat, index, field)
     padded = np.zeros((len(view) * BLOCK, values.shape[1]), field.dtype)
-    padded[: len(values)] = values
+    padded[_lines(flat, index, flat.places)[: len(values)]] = values
     view[:] = padded.reshape(len(view), BLOCK, -1).transpose(0, 2, 1)
 
 

@@ -131,7 +131,7 @@ def enter_image(flat, image):
     """An image's row codes (inputs,) and the bias into the first tile's row vector."""
     durations = flat.durations[: image.shape[0]]
     for i in range(durations.shape[0]):
-        durations[i] = np.int32(image[i])
+        durations[i] = np.int32(image[np.uint64(flat.order[i])])
     flat.durations[image.shape[0]] = np.int32((1 << flat.P[0, at.PWM_BITS]) - 1)
 
 
@@ -228,7 +228,7 @@ def present_weights(flat, weights):
             sign = 1 - 2 * flat.rows[at.POLARITY, p[at.ROW] + row]
             for j in range(p[at.COLUMNS]):
                 k = p[at.CELL] + row * p[at.COLUMNS] + j
-                place = array.place_of(p, row, j)
+                place = array.place_of(flat, t, row, j)
                 higher = np.int64(cells[at.HIGHER, k])
                 if p[at.DRIFT]:
                     higher = pcm.drifted(flat, t, k, age)

@@ -27,7 +27,7 @@ def open_row(flat, t, row):
     """Bring a row's capacitors and steps together: in the tile they lie a block apart."""
     down_at = flat.lower.shape[0]
     for j in range(flat.P[t, at.COLUMNS]):
-        k = array.place_of(flat.P[t], row, j)
+        k = array.place_of(flat, t, row, j)
         flat.work[at.ROW_LOWER, j] = flat.lower[k]
         flat.row_steps[at.STEP_UP, j] = flat.steps[k]
         flat.row_steps[at.STEP_DOWN, j] = flat.steps[down_at + k]
@@ -37,7 +37,7 @@ def open_row(flat, t, row):
 def close_row(flat, t, row):
     """Put a row's capacitors back and recompute its weights."""
     for j in range(flat.P[t, at.COLUMNS]):
-        flat.lower[array.place_of(flat.P[t], row, j)] = flat.work[at.ROW_LOWER, j]
+        flat.lower[array.place_of(flat, t, row, j)] = flat.work[at.ROW_LOWER, j]
         array.settle_weight(flat, t, row, j)
 
 
@@ -323,7 +323,7 @@ def work_row(flat, t, row, kind):
     wait_row(flat, t, row, p[at.PRECHARGE_NS])
     register[at.INVERTED_ROWS] += p_new - polarity[r]
     polarity[r] = p_new
-    flat.signs[p[at.LINE] + row] = np.int32(1 - 2 * p_new)
+    flat.signs[array.line_of(flat, t, row)] = np.int32(1 - 2 * p_new)
     read(flat, t, row, LOWER, everything, lower)
     sign = 1 - 2 * p_new
     for j in range(columns):
