@@ -23,12 +23,8 @@ from golden.analog.tables import VALUE_BITS
 BLOCK = 8
 LANES = BLOCK // 2
 
-_I8, _I16, _I32, _I64 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)
-_V8, _V16, _V32 = (
-    ir.VectorType(_I8, 4 * BLOCK),
-    ir.VectorType(_I16, BLOCK),
-    ir.VectorType(_I32, BLOCK),
-)
+_I16, _I32, _I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
+_V16, _V32 = ir.VectorType(_I16, BLOCK), ir.VectorType(_I32, BLOCK)
 _V64 = ir.VectorType(_I64, LANES)
 _int32, _int64 = types.int32, types.int64
 
@@ -85,10 +81,10 @@ def _sign_extended(builder: Any, pairs: Any, kind: ir.VectorType) -> Any:
     return builder.ashr(builder.shl(pairs, shift), shift)
 
 
-def _even_odd(builder: Any, block: Any, kind: ir.VectorType = _V64) -> tuple[Any, Any]:
-    """32-bit lanes, of a block or more, as half as many even and odd ones, sign-extended."""
-    pairs = builder.bitcast(block, kind)
-    return _sign_extended(builder, pairs, kind), builder.ashr(pairs, constant(kind, 32))
+def _even_odd(builder: Any, block: Any) -> tuple[Any, Any]:
+    """Eight 32-bit lanes as four even and four odd ones, sign-extended to 64 bits."""
+    pairs = builder.bitcast(block, _V64)
+    return _sign_extended(builder, pairs, _V64), builder.ashr(pairs, constant(_V64, 32))
 
 
 def _ones(builder: Any, words: Any) -> Any:
@@ -120,7 +116,10 @@ def dot_blocks(typing_context, sums, columns, weight, places, drive, rows, first
     signature = types.void(sums, i, weight, places, drive, rows, i)
     wide = ir.VectorType(_I32, COLUMNS_AT_ONCE * BLOCK)
     pairs = ir.VectorType(_I64, COLUMNS_AT_ONCE * LANES)
-    twice = ir.Constant(ir.VectorType(_I32, wide.count), [*range(BLOCK)] * COLUMNS_AT_ONCE)
+    twice, turned = (
+        ir.Constant(ir.VectorType(_I32, wide.count), order * COLUMNS_AT_ONCE)
+        for order in ([*range(BLOCK)], [lane ^ 1 for lane in range(BLOCK)])
+    )
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         sums, weight, places, drive, rows = array_data(
@@ -131,16 +130,23 @@ def dot_blocks(typing_context, sums, columns, weight, places, drive, rows, first
         for k in range(BLOCKS_AT_ONCE):
             index = builder.add(first, _I64(k))
             x = load(builder, drive, _item(builder, rows, index), _V32)
-            x = builder.bitcast(builder.shuffle_vector(x, x, twice), pairs)
-            blocks.append((_item(builder, places, index), _even_odd(builder, x, pairs)))
+            # The odd rows' durations by a turn, not a shift: then every processor gets by with one
+            # multiply a product.
+            drives = [
+                builder.bitcast(builder.shuffle_vector(x, x, order), pairs)
+                for order in (twice, turned)
+            ]
+            blocks.append((_item(builder, places, index), drives))
         steps = builder.udiv(columns, _I64(COLUMNS_AT_ONCE))
         with cgutils.for_range(builder, steps, intp=_I64) as loop:
             offset = builder.mul(loop.index, _I64(wide.count))
             at = builder.mul(loop.index, _I64(pairs.count))
             total = load(builder, sums, at, pairs, 8)
             for place, drives in blocks:
-                weights = load(builder, weight, builder.add(place, offset), pairs)
-                for w, x in zip(_even_odd(builder, weights, pairs), drives, strict=True):
+                even = load(builder, weight, builder.add(place, offset), pairs)
+                odd = builder.lshr(even, constant(pairs, 32))
+                for w, x in zip((even, odd), drives, strict=True):
+                    w, x = (_sign_extended(builder, each, pairs) for each in (w, x))
                     total = builder.add(total, builder.mul(w, x))
             store(builder, total, sums, at, 8)
         return context.get_dummy_value()
