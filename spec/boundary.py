@@ -63,8 +63,27 @@ class ArrayMacro(Protocol):
         """Let analog time pass."""
 
 
+class SoftReset(Exception):
+    """Raised by a macro in whose boundary event a soft reset fell; the command port catches it."""
+
+    def __init__(self, slots: int = 0) -> None:
+        """`slots` of an UPDATE phase were delivered."""
+        super().__init__(f"soft reset after {slots} slots")
+        self.slots = slots
+
+
 class Controller(Protocol):
     """A tile controller as the training loop sees it."""
+
+    @property
+    def derivative_mask(self) -> Any:
+        """Where column codes pass (columns,): slope one in the last FORWARD of a hidden layer."""
+
+    def calibrate(self) -> None:
+        """CALIBRATE: auto-zero the channels of both sides."""
+
+    def set_rates(self, row_scale: int, column_scale: int) -> None:
+        """Write the learning rate: threshold scales of both sides."""
 
     def forward(self, row_codes: Any) -> Any:
         """FORWARD: row codes (rows - 1,) to signed codes (columns,)."""
@@ -80,3 +99,9 @@ class Controller(Protocol):
 
     def load(self, row: int, codes: Any) -> None:
         """LOAD one row's weight codes (columns,)."""
+
+    def init(self, first: int, last: int) -> None:
+        """INIT rows first..last."""
+
+    def read(self, row: int, pair: Pair) -> Any:
+        """READ weight codes (columns,) of a row."""

@@ -148,6 +148,11 @@ class Array:
         self.wait(repeats * self.spec.timing.conversion_ns)
         return raw
 
+    def clear_integrators(self) -> None:
+        """What a soft reset does to them: their charge is never converted. Takes no time."""
+        self._column_charge, self._row_charge = self._no_column_charge, self._no_row_charge
+        self._read_spread = None
+
     # -- writing -----------------------------------------------------------------------------
 
     def update(

@@ -2,7 +2,7 @@
 
 Holds one active row vector (set by FORWARD) and one active column vector (set by BACKWARD or by
 UPDATE with new columns), and the derivative mask of its last FORWARD, applied as column codes
-enter.
+enter. TRANSFER, LOAD and INIT forget the column vector: its drivers carry the trim.
 """
 
 from __future__ import annotations
@@ -64,8 +64,8 @@ class TileController:
         """Auto-zero both sides: channel offsets from averaged zero-drive conversions."""
         repeats = range(1 << self.spec.converters.calibration_log2)
         columns = np.array([self.array.convert_forward(self.active) for _ in repeats])
-        rows = np.array([self.array.convert_backward() for _ in repeats])
         self.forward_offsets[:] = converter.auto_zero(columns)
+        rows = np.array([self.array.convert_backward() for _ in repeats])
         self.backward_offsets[:] = converter.auto_zero(rows)
 
     def set_rates(self, row_scale: int, column_scale: int) -> None:
@@ -87,8 +87,7 @@ class TileController:
         codes = converter.corrected(raw, self.forward_offsets, bits, dither, code)
         if np.count_nonzero(self.active) < len(codes):
             codes *= self.active
-        if self.hidden:
-            self._mask = neuron.derivative(codes, code)
+        self._mask = neuron.derivative(codes, code)
         return codes
 
     def backward(self, column_codes: IntArray) -> IntArray:
@@ -116,13 +115,14 @@ class TileController:
 
     @property
     def derivative_mask(self) -> NDArray[np.bool_]:
-        """Where the neurons of the last FORWARD have slope one (columns,)."""
-        if self._mask is None:
+        """Where column codes pass (columns,): slope one in the last FORWARD, if `hidden`."""
+        if self._mask is None or not self.hidden:
             return np.ones(self.spec.columns, np.bool_)
         return self._mask
 
     def transfer(self, first: int, last: int) -> None:
         """TRANSFER rows first..last."""
+        self._columns = None
         self.transfers.start(Kind.TRANSFER, first, last)
         self.transfers.run()
 
@@ -130,11 +130,13 @@ class TileController:
         """LOAD a row's weight codes (columns,); a row of the wrong length changes nothing."""
         if codes.shape != (self.spec.columns,):
             raise ValueError(f"{codes.shape} weights for {self.spec.columns} columns")
+        self._columns = None
         self.transfers.start(Kind.LOAD, row, row, codes)
         self.transfers.run()
 
     def init(self, first: int, last: int) -> None:
         """INIT rows first..last: blank PCM and capacitors, NORMAL polarity."""
+        self._columns = None
         self.transfers.start(Kind.INIT, first, last)
         self.transfers.run()
 
@@ -143,8 +145,38 @@ class TileController:
         undriven = read_undriven(self.spec, self.array, self.active)
         return read_row(self.spec, self.array, self.polarity, self.active, row, pair, undriven)
 
+    # -- what the command port needs besides ---------------------------------------------------
+
+    @property
+    def holds_rows(self) -> bool:
+        """A row vector is active."""
+        return self._rows is not None
+
+    @property
+    def holds_columns(self) -> bool:
+        """A column vector is active."""
+        return self._columns is not None
+
+    def hold_rows(self, row_codes: NDArray[np.integer]) -> None:
+        """Make row codes (rows - 1,) the active row vector."""
+        self._rows = row_durations(self.spec, row_codes)
+
+    def hold_columns(self, column_codes: IntArray) -> None:
+        """Make signed column codes (columns,) the active column vector."""
+        self._enter(column_codes)
+
+    def forget_columns(self) -> None:
+        """No column vector is active."""
+        self._columns = None
+
+    def soft_reset(self) -> None:
+        """Forget vectors and derivative mask, and where the sequencer stood."""
+        self._rows = self._columns = self._mask = None
+        self.transfers.soft_reset()
+
     def _enter(self, column_codes: IntArray) -> IntArray:
         columns = column_durations(self.spec, column_codes)
-        driven = self.active if self._mask is None else self.active & self._mask
+        mask = self._mask if self.hidden else None
+        driven = self.active if mask is None else self.active & mask
         self._columns = np.where(driven, columns, self._idle)
         return self._columns

@@ -53,7 +53,10 @@ class State(Enum):
 
 @dataclass
 class Journal:
-    """What a row needs to be finished after a soft reset."""
+    """What a row needs to be finished after a soft reset.
+
+    `kind` is written when a range starts, the rest with `valid`.
+    """
 
     codes: IntArray
     valid: bool = False
@@ -77,7 +80,8 @@ class Counters:
 class TransferSequencer:
     """Works rows `first..last` of one command through the array.
 
-    `set_table` (entries,) gives step codes; `active` (columns,) are the columns not masked.
+    `set_table` (entries,) gives step codes; `active` (columns,) are the columns not masked. The
+    range has rows to go while next_row <= last_row, which is -1 where there was none.
     """
 
     spec: TileSpec
@@ -88,7 +92,7 @@ class TransferSequencer:
     counters: Counters
     state: State = State.IDLE
     next_row: int = 0
-    last_row: int = 0
+    last_row: int = -1
     abort: bool = False
     journal: Journal = field(init=False)
 
@@ -96,7 +100,6 @@ class TransferSequencer:
         """An empty journal, and one handler a state."""
         columns = self.spec.columns
         self.journal = Journal(np.zeros(columns, np.int64))
-        self._kind = Kind.TRANSFER
         self._zeros = np.zeros(columns, np.int64)
         self._codes = self._undriven = self._zeros
         self._handlers: dict[State, Callable[[], State]] = {
@@ -122,7 +125,7 @@ class TransferSequencer:
         if self.state is not State.IDLE or self.journal.valid:
             raise RuntimeError("the sequencer is busy or a row is incomplete")
         self.next_row, self.last_row, self.abort = first, last, False
-        self._kind = kind
+        self.journal.kind = kind
         if kind is Kind.LOAD:
             if codes is None:
                 raise ValueError("LOAD brings weight codes")
@@ -131,15 +134,23 @@ class TransferSequencer:
 
     def resume(self) -> None:
         """Go on after a soft reset: a valid journal re-enters at precharge, with a new zero."""
+        self.abort, kind = False, self.journal.kind
         if self.journal.valid:
-            self._kind = self.journal.kind
-            self.state = State.PRECHARGE if self._kind is Kind.INIT else State.READ_ZERO
-        elif self._kind is not Kind.LOAD and self.next_row <= self.last_row:
+            self.state = State.PRECHARGE if kind is Kind.INIT else State.READ_ZERO
+        elif kind is not Kind.LOAD and self.next_row <= self.last_row:
             self._enter_row()
 
+    def end_range(self) -> None:
+        """While idle: complete a row begun, as `resume` does; of the other rows none is to go."""
+        if self.journal.valid:
+            self.resume()
+            self.abort = True
+        else:
+            self.last_row = self.next_row - 1
+
     def soft_reset(self) -> None:
-        """Forget convergence, attempt and trim state; the journal and the range stay."""
-        self.state = State.IDLE
+        """Forget an abort, convergence, attempt and trim; the journal and the range stay."""
+        self.state, self.abort = State.IDLE, False
 
     def run(self) -> None:
         """Step until idle."""
@@ -153,9 +164,9 @@ class TransferSequencer:
     # -- states ------------------------------------------------------------------------------
 
     def _enter_row(self) -> None:
-        if self._kind is Kind.INIT:
+        if self.journal.kind is Kind.INIT:
             self._codes = self._zeros
-        transfer = self._kind is Kind.TRANSFER
+        transfer = self.journal.kind is Kind.TRANSFER
         self.state = State.READ_ZERO if transfer else State.JOURNAL
 
     def _read_zero(self) -> State:
@@ -182,12 +193,12 @@ class TransferSequencer:
     def _write_journal(self) -> State:
         journal, row = self.journal, self.next_row
         bit = int(self.polarity.bits[row])
-        inverts = self._kind is Kind.TRANSFER and self.spec.transfer.polarity_inversion
-        journal.row, journal.kind, journal.codes = row, self._kind, self._codes.copy()
-        journal.p_new = 0 if self._kind is Kind.INIT else bit ^ int(inverts)
+        inverts = journal.kind is Kind.TRANSFER and self.spec.transfer.polarity_inversion
+        journal.row, journal.codes = row, self._codes.copy()
+        journal.p_new = 0 if journal.kind is Kind.INIT else bit ^ int(inverts)
         journal.valid = True
         # A TRANSFER has its zero, an INIT needs none.
-        return State.READ_ZERO if self._kind is Kind.LOAD else State.PRECHARGE
+        return State.READ_ZERO if journal.kind is Kind.LOAD else State.PRECHARGE
 
     def _precharge(self) -> State:
         self.array.precharge(self.journal.row)
@@ -291,7 +302,7 @@ class TransferSequencer:
         if self.abort:
             # The range ends here, so that a RESUME finds nothing to go on with.
             self.last_row = self.journal.row
-        if self._kind is Kind.LOAD or self.next_row > self.last_row:
+        if self.journal.kind is Kind.LOAD or self.next_row > self.last_row:
             return State.IDLE
         self._enter_row()
         return self.state
