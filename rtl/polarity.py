@@ -14,7 +14,8 @@ from amaranth.utils import ceil_log2
 class PolarityBank(wiring.Component):
     """Bits of `rows` rows. `write` puts `polarity` into `row`; a row out of range changes nothing.
 
-    `bits` is lower_swap of each row; `live` (rows,) are those of polarity `phase`.
+    `bits` is lower_swap of each row; `live` (rows,) are those of polarity `phase`. `read_bit`
+    is the bit of `read_row` a cycle before: one of many is found too slowly for the same cycle.
     """
 
     write: Signal
@@ -23,6 +24,8 @@ class PolarityBank(wiring.Component):
     phase: Signal
     bits: Signal
     live: Signal
+    read_row: Signal
+    read_bit: Signal
     any_normal: Signal
     any_inverted: Signal
 
@@ -37,6 +40,8 @@ class PolarityBank(wiring.Component):
                 "phase": In(1),
                 "bits": Out(rows),
                 "live": Out(rows),
+                "read_row": In(max(1, ceil_log2(rows))),
+                "read_bit": Out(1),
                 "any_normal": Out(1),
                 "any_inverted": Out(1),
             }
@@ -55,7 +60,10 @@ class PolarityBank(wiring.Component):
                     m.d.comb += following.eq(inverted + 1)
                 with m.Elif(~self.polarity & self.bits[row]):
                     m.d.comb += following.eq(inverted - 1)
-        m.d.sync += inverted.eq(following)
+        m.d.sync += [
+            inverted.eq(following),
+            self.read_bit.eq(self.bits.bit_select(self.read_row, 1)),
+        ]
         m.d.comb += [
             self.any_inverted.eq(inverted != 0),
             self.any_normal.eq(inverted != self.rows),
