@@ -20,17 +20,17 @@ class TooLong(AssertionError):
     """The block did not finish: a dead-lock, or a stream that never moves."""
 
 
-def simulate(block: Elaboratable, *benches: Bench) -> None:
+def simulate(block: Elaboratable, *benches: Bench, limit_cycles: int = LIMIT_CYCLES) -> None:
     """Run the test benches to their end; raises TooLong where they do not end."""
     simulator = Simulator(block)
     simulator.add_clock(1e-6)
     for bench in benches:
         simulator.add_testbench(bench)
     # Two steps a cycle: an edge up, an edge down.
-    for _ in range(2 * LIMIT_CYCLES):
+    for _ in range(2 * limit_cycles):
         if not simulator.advance():
             return
-    raise TooLong(f"not done after {LIMIT_CYCLES} cycles")
+    raise TooLong(f"not done after {limit_cycles} cycles")
 
 
 def send(port: Any, items: Sequence[Any], seed: int) -> Bench:
