@@ -7,7 +7,7 @@ READY   := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test lint format bench clean
+.PHONY: help setup demo test formal docs lint format bench clean
 
 help:    ## show this list
 	@sed -n 's/^\([a-z]*\): *[^#]*## */  make \1 - /p' $(MAKEFILE_LIST)
@@ -27,6 +27,12 @@ demo: $(READY) ## train on MNIST with the full cell, and leave the results in bu
 
 test: $(READY) ## run every test, on WORKERS processes (default 2)
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+formal: $(READY) ## every formal proof, with a table of the properties
+	$(BIN)/python -m pytest -n $(WORKERS) -v -m '' tests/formal
+
+docs: $(READY) ## write the documents that are made from the sources
+	$(BIN)/python -m crosstile.register_documents
 
 lint: $(READY) ## ruff (lint, format) and pyright, as CI runs them
 	$(BIN)/ruff check .
