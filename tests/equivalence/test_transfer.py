@@ -128,7 +128,7 @@ def resume(**interruption: Any) -> Operation:
     return Operation("resume", interruption=Interruption(**interruption) if interruption else None)
 
 
-ABORT = Operation("abort")
+ABORT, DISCARD = Operation("abort"), Operation("discard")
 
 
 # -- both sides ----------------------------------------------------------------------------------
@@ -205,6 +205,9 @@ def golden_operation(
 ) -> str | None:
     """The answer; None where a soft reset left none."""
     sequencer, interruption = control.transfers, operation.interruption
+    if operation.name == "discard":
+        sequencer.journal.valid = False
+        return None
     refusal = golden_refusal(operation, control.spec.columns)
     if cut.interrupted and golden_kept(control) == cut.kept and not cut.begun:
         # It fell before anything happened, such as while the weights came.
@@ -336,6 +339,26 @@ def test_specs(name: str) -> None:
     assert_equal(case([transfer(0, last), load(last, weights)], **settings))
 
 
+def test_a_column_that_overshoots_keeps_its_device_and_at_least_one_code() -> None:
+    fine: dict[str, Any] = {
+        "read_bits": 9,
+        "c_max": 255,
+        "set_shift": 0,
+        "prog_tol": 0,
+        "trim_gain": 40,
+    }
+    weights = [code for magnitude in range(1, 9) for code in (magnitude, -magnitude)]
+    commands = [load(0, weights), load(1, weights)]
+    assert_equal(case(commands, rows=2, columns=16, lanes=8, prog_limit=8, **fine))
+
+
+def test_small_targets_up_to_the_offset() -> None:
+    weights = [sign * code for code in (14, 15, 16, 29, 30, 31) for sign in (1, -1)]
+    commands = [load(0, weights), load(1, weights)]
+    ideal: dict[str, Any] = {"cell": "ideal", "offset": 15, "prog_tol": 5, "bits": [0, 1]}
+    assert_equal(case(commands, rows=2, columns=12, lanes=4, **ideal))
+
+
 # -- interruptions -------------------------------------------------------------------------------
 
 # Each state is met here: the first attempt and the first train never do for all columns.
@@ -362,14 +385,12 @@ def interrupted(what: str, states: list[State], kind: RangeKind, delays: Any) ->
 
 
 @pytest.mark.parametrize("kind", RangeKind)
-@pytest.mark.parametrize("seed", [1, 2])
-def test_a_soft_reset_in_any_state_and_a_resume(kind: RangeKind, seed: int) -> None:
+def test_a_soft_reset_in_any_state_and_a_resume(kind: RangeKind) -> None:
     states = [state for state in State if state is not State.IDLE]
     if kind is RangeKind.INIT:
         states = [State.JOURNAL, State.PRECHARGE, State.FLIP, State.ERASE, State.COMMIT]
-    delays = np.random.default_rng(seed)
-    operations = interrupted("reset", states, kind, delays)
-    found, run = assert_equal(case(operations, lanes=2, rows=2, seed=seed, **THOROUGH))
+    operations = interrupted("reset", states, kind, np.random.default_rng(2))
+    found, run = assert_equal(case(operations, lanes=2, rows=2, **THOROUGH))
     assert found.answers.count(None) > len(states) - 4
     assert run.visited >= set(states) - {
         State.TAKE_WEIGHTS,
@@ -395,6 +416,7 @@ def test_an_abort_at_any_cycle_ends_the_range_with_the_row_in_hand() -> None:
     delays, operations = np.random.default_rng(6), []
     for delay in (0, 1, 2, *delays.integers(0, 900, 5)):
         operations += [transfer(0, 3, what="abort", delay=int(delay)), resume()]
+    operations += [load(1, WEIGHTS, what="abort", state=State.TAKE_WEIGHTS, delay=1), resume()]
     for delay in range(3):
         operations += [init(0, 3, what="abort", state=State.COMMIT, delay=delay), resume()]
     found, _ = assert_equal(case(operations, lanes=4))
@@ -431,9 +453,16 @@ def test_a_bad_packet_leaves_no_trace() -> None:
     assert found.answers == [None, *errors, "NONE", *errors, "NONE"]
 
 
-@pytest.mark.parametrize("seed", [3])
-def test_a_silent_macro_ends_the_command_and_a_resume_completes_it(seed: int) -> None:
-    delays = np.random.default_rng(seed)
+def test_a_silent_macro_ends_the_command_and_a_resume_completes_it() -> None:
+    delays = np.random.default_rng(3)
     operations = interrupted("fail", WITH_A_PHASE, RangeKind.TRANSFER, delays)
-    found, _ = assert_equal(case(operations, lanes=2, rows=2, seed=seed, **THOROUGH))
+    found, _ = assert_equal(case(operations, lanes=2, rows=2, **THOROUGH))
     assert found.answers.count("MACRO_TIMEOUT") > len(WITH_A_PHASE) - 3
+
+
+def test_a_row_discarded_leaves_nothing_to_the_next_command() -> None:
+    operations = []
+    for state in (State.ERASE, State.SET, State.TRIM_PULSE):
+        operations += [transfer(0, 0, what="fail", state=state), DISCARD, init(0, 0)]
+        operations += [load(0, WEIGHTS)]
+    assert_equal(case(operations, lanes=2, rows=1, **THOROUGH))

@@ -372,7 +372,18 @@ class Run:
             await ctx.tick()
         ctx.set(tile.write_bit, 0)
         for operation in operations:
-            await self.operate(ctx, operation)
+            if operation.name == "discard":
+                await self.discard(ctx)
+            else:
+                await self.operate(ctx, operation)
+
+    async def discard(self, ctx: Any) -> None:
+        """The host drops the row begun."""
+        ctx.set(self.tile.journal.discard, 1)
+        await ctx.tick()
+        ctx.set(self.tile.journal.discard, 0)
+        self.answers.append(None)
+        self.cuts.append(Cut(kept=await self.kept(ctx, ended=False)))
 
     async def operate(self, ctx: Any, operation: Operation) -> None:
         """One command to its answer, or to the interruption that leaves it without one."""
