@@ -30,8 +30,9 @@ class Script:
     """A tile's configuration after aresetn, and the steps.
 
     Steps: ("command", Command, fields), ("packet", destination, codes), ("late packet", ...), which
-    comes while the next command waits for it, ("polarity", bits), ("soft reset",),
-    ("known",): POLARITY_VALID.
+    comes while the next command waits for it, ("polarity", bits), ("soft reset",), ("cut", Command,
+    fields, cycles): a command that a soft reset ends about so many cycles after its start, ("known",):
+    POLARITY_VALID.
     """
 
     spec: TileSpec
@@ -51,6 +52,7 @@ class Found:
     packets: list[tuple[int, bytes]] = field(default_factory=list)
     state: dict[str, Any] = field(default_factory=dict)
     events: list[tuple[Any, ...]] = field(default_factory=list)
+    cuts: list[Cut] = field(default_factory=list)
 
     def __eq__(self, other: object) -> bool:
         """Equal in all; else it says where the first difference is."""
@@ -131,9 +133,14 @@ def array_state(array: Array) -> dict[str, Any]:
     }
 
 
-def golden_tile(script: Script, array: Array) -> Found:
-    """The script at the golden command port."""
-    spec, macro = script.spec, Recorded(array)
+def golden_tile(script: Script, array: Array, cuts: Sequence[tuple[Cut, int]] = ()) -> Found:
+    """The script at the golden command port.
+
+    `cuts`: where the soft resets of the "cut" steps fall, and how many of the sequencer's steps after
+    the last whole event, because the pins do not show them.
+    """
+    spec, interrupted = script.spec, InterruptedArray(array)
+    macro, remaining = Recorded(interrupted), list(cuts)
     control = TileController(
         spec, macro, script.set_table, script.states, hidden=bool(script.control["HIDDEN"])
     )
