@@ -54,7 +54,7 @@ class Controller(wiring.Component):
     """One command at a time; see the head of the file.
 
     `command` is a strobe of one cycle with `word`. `phase` goes to the phase driver, `start` to the
-    transfer sequencer; the one that is not `working` leaves the driver to the other.
+    transfer sequencer; `transfer_working` says that the sequencer asks for a phase of its own.
     """
 
     command: Signal
@@ -116,6 +116,7 @@ class Controller(wiring.Component):
     set_code: Signal
     set_minus: Signal
 
+    calibrates: Signal
     calibrated: Signal
     forwarded: Signal
     raw_access: Signal
@@ -180,6 +181,7 @@ class Controller(wiring.Component):
                 "set_column": Out(index_bits(spec.columns)),
                 "set_code": Out(STEP_BITS),
                 "set_minus": Out(1),
+                "calibrates": Out(1),
                 "calibrated": Out(1),
                 "forwarded": Out(1),
                 "raw_access": Out(1),
@@ -457,7 +459,7 @@ class Controller(wiring.Component):
         with m.If(self.columns_take):
             m.d.sync += self.columns_held.eq(1)
         # The column drivers carry a trim: the vector that they held is gone.
-        with m.If((self.start.valid & self.start.ready) | self.resume):
+        with m.If(self.transfer_working):
             m.d.sync += self.columns_held.eq(0)
         return m
 
@@ -535,6 +537,7 @@ class Controller(wiring.Component):
             with m.Case(Command.READ):
                 m.next = "READ_ZERO"
             with m.Case(Command.CALIBRATE):
+                m.d.comb += self.calibrates.eq(1)
                 m.next = "AUTO_ZERO_COLUMNS"
             with m.Case(Command.TRANSFER, Command.LOAD, Command.INIT):
                 m.d.comb += self.discard_journal.eq(self.journal_valid)

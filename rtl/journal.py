@@ -101,10 +101,11 @@ class Journal(wiring.Component):
                 "restore_range": In(1),
                 "restored": In(restored),
                 "discard": In(1),
-                **{
-                    name: Out(shape, init=-1 if name == "last_row" else 0)
-                    for name, shape in self.members.items()
-                },
+                **{name: Out(shape) for name, shape in self.members.items()},
+                "last_row": Out(  # The stubs do not know `init`.
+                    self.members["last_row"],
+                    init=-1,  # pyright: ignore[reportCallIssue]
+                ),
             }
         )
 

@@ -102,8 +102,9 @@ class MacroStub(wiring.Component):
             self._groups(self.spec.rows) - 1,
             self._groups(self.spec.columns) - 1,
         )
+        # `clear` comes after a phase that failed: what it integrated is not to be seen.
         ended = working & ~pins.request & ~held
-        weight = self._weight(m, working, ended & (phase == Phase.CONVERT_READ))
+        weight = self._weight(m, working, pins.clear | (ended & (phase == Phase.CONVERT_READ)))
         giving = Signal()
         m.d.comb += giving.eq(working & pins.request & converts & ~given)
         m.d.sync += self.convert_valid.eq(giving)
@@ -112,8 +113,8 @@ class MacroStub(wiring.Component):
         with m.Elif(giving):
             m.d.sync += [group.eq(group + 1), given.eq(group == last_group)]
 
-        forward = self._forward(m, ended & (phase == Phase.CONVERT_FORWARD))
-        backward = self._backward(m, ended & (phase == Phase.CONVERT_BACKWARD))
+        forward = self._forward(m, pins.clear | (ended & (phase == Phase.CONVERT_FORWARD)))
+        backward = self._backward(m, pins.clear | (ended & (phase == Phase.CONVERT_BACKWARD)))
         width = raw_bits(self.spec)
         codes = Signal(self.lanes * width)
         with m.Switch(pins.phase):
@@ -230,10 +231,10 @@ class MacroStub(wiring.Component):
                 m.d.comb += total.eq(higher + swapped)
         weight = Signal(signed(code.bits))
         reads = pins.request & (pins.phase == Phase.READ) & pins.row_pulse.any()
-        with m.If(reads):
-            m.d.sync += [driven.eq(1), weight.eq(saturate(total, code))]
-        with m.Elif(converted):
+        with m.If(converted):
             m.d.sync += driven.eq(0)
+        with m.Elif(reads):
+            m.d.sync += [driven.eq(1), weight.eq(saturate(total, code))]
         return Mux(driven, weight, 0)
 
 

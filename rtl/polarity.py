@@ -14,8 +14,8 @@ from amaranth.utils import ceil_log2
 class PolarityBank(wiring.Component):
     """Bits of `rows` rows. `write` puts `polarity` into `row`; a row out of range changes nothing.
 
-    `bits` is lower_swap of each row; `live` (rows,) are those of polarity `phase`. `read_bit` is the
-    bit of `read_row` a cycle before: one row of many is found too slowly for the same cycle.
+    `bits` is lower_swap of each row; `live` (rows,) are those of polarity `phase`. `read_bit`
+    is the bit of `read_row` a cycle before: one of many is found too slowly for the same cycle.
     """
 
     write: Signal
@@ -60,7 +60,10 @@ class PolarityBank(wiring.Component):
                     m.d.comb += following.eq(inverted + 1)
                 with m.Elif(~self.polarity & self.bits[row]):
                     m.d.comb += following.eq(inverted - 1)
-        m.d.sync += [inverted.eq(following), self.read_bit.eq(self.bits.bit_select(self.read_row, 1))]
+        m.d.sync += [
+            inverted.eq(following),
+            self.read_bit.eq(self.bits.bit_select(self.read_row, 1)),
+        ]
         m.d.comb += [
             self.any_inverted.eq(inverted != 0),
             self.any_normal.eq(inverted != self.rows),

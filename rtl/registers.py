@@ -189,7 +189,6 @@ class RegisterBank(wiring.Component):
                     m.next = "CHECK"
         m.d.comb += [bus.error.eq(refused != Error.NONE), window.data.eq(bus.data)]
 
-        failure = Mux(does, refused, Error.NONE)
         words = {}
         for register in self.table:
             write = Signal(name=f"write_{register.name}")
@@ -200,9 +199,9 @@ class RegisterBank(wiring.Component):
                 m.d.comb += port.write.eq(write)
             for field in register.fields:
                 bits = bus.data[field.low : field.low + field.width]
-                value = self._field(m, field, port, write, bits, failure)
+                value = self._field(m, field, port, write, bits, refused)
                 m.d.comb += word[field.low : field.low + field.width].eq(value)
-            # An index stays where it was in one memory only.
+            # The index of one memory means nothing in another.
             if register.name == "WINDOW":
                 with m.If(write):
                     m.d.sync += window.index.eq(0)
@@ -224,7 +223,7 @@ class RegisterBank(wiring.Component):
         return getattr(self, register.name.lower(), None)
 
     def _field(
-        self, m: Module, field: Field, port: Any, write: Signal, bits: Value, failure: Value
+        self, m: Module, field: Field, port: Any, write: Signal, bits: Value, refused: Value
     ) -> Value:
         """What a field reads; with it, what a write of `bits` and the tile do to it."""
         name = field.name.lower()
@@ -251,7 +250,8 @@ class RegisterBank(wiring.Component):
             with m.If(port.answered):
                 m.d.sync += value.eq(getattr(port, name))
         elif field.access in (Access.STICKY, Access.BUS):
-            source = failure if field.access is Access.BUS else getattr(port, name)
+            # What was refused stands until the next access, so that clearing it is one.
+            source = refused if field.access is Access.BUS else getattr(port, name)
             with m.If(write | (value == 0)):
                 m.d.sync += value.eq(source)
         elif field.access is Access.WINDOW:

@@ -216,7 +216,8 @@ class Tile(wiring.Component):
             self.known.valid.eq(bank.reset.polarity_valid),
             self.known.lost.eq(controller.raw_access),
             self.known.row.eq(self.journal.row),
-            self.known.calibrates.eq(controller.calibrated | self._offset_written()),
+            self.known.calibrates.eq(controller.calibrates),
+            self.known.offsets.eq(controller.calibrated | self._offset_written()),
             self.known.blanked.eq(transfer.row_committed & (self.journal.kind == RangeKind.INIT)),
             bank.forwards.count.eq(controller.forwarded),
             bank.rows_done.count.eq(transfer.row_committed),
@@ -226,6 +227,7 @@ class Tile(wiring.Component):
         ]
         connect(m, controller.start, transfer.start)
         m.d.comb += [
+            controller.transfer_working.eq(transfer.busy & transfer.phase.valid),
             transfer.resume.eq(controller.resume),
             transfer.abort.eq(controller.abort),
             controller.transfer_answered.eq(transfer.answered),
@@ -348,6 +350,10 @@ class Tile(wiring.Component):
         m.d.comb += drive.begin.ready.eq(both)
         for name in self.pins.signature.members:
             pin, inner = getattr(self.pins, name), getattr(drive.pins, name)
+            if name == "clear":
+                # What was integrated for a phase that came to nothing must not be read later.
+                m.d.sync += pin.eq(soft_reset | (drive.done & drive.failed) | ~drive.enable)
+                continue
             live = name in ("request", "row_pulse", "column_pulse", "set_write")
             # Behind the registers, so that it acts at once.
             m.d.comb += pin.eq(Mux(self.analog_safe, 0, inner) if live else inner)
@@ -358,6 +364,7 @@ class Tile(wiring.Component):
         drive, converter, lanes = self.drive, self.converter, self.spec.converters.lanes
         working = transfer.busy
         read_use = Mux(transfer.read_zero, Use.READ_ZERO, Use.READ)
+        rails = Signal(range(max(spec.rows, spec.columns) + 1))
         m.d.comb += [
             drive.ready.eq(self.ready),
             drive.convert_valid.eq(self.convert_valid),
@@ -371,13 +378,19 @@ class Tile(wiring.Component):
             converter.column_enable.eq(self.column_enable.bits),
             converter.forward_dither.eq(self.forward_dither.value),
             converter.backward_dither.eq(self.backward_dither.value),
-            self.forward_dither.next.eq(converter.forward_done),
-            self.backward_dither.next.eq(converter.backward_done),
+            # What a vector counts is counted when it is complete, not group by group: a soft reset
+            # before leaves no trace of it.
+            self.forward_dither.next.eq(controller.finish & (converter.o_use == Use.FORWARD)),
+            self.backward_dither.next.eq(controller.finish & (converter.o_use == Use.BACKWARD)),
             controller.convert_out.eq(converter.o_valid & converter.o_last & ~working),
             transfer.read.valid.eq(converter.o_valid & working),
             transfer.read.group.eq(converter.o_group),
-            self.bank.saturated.count.eq(Mux(converter.o_valid, converter.o_rails, 0)),
+            self.bank.saturated.count.eq(Mux(controller.finish, rails, 0)),
         ]
+        with m.If(converter.start | soft_reset):
+            m.d.sync += rails.eq(0)
+        with m.Elif(converter.o_valid):
+            m.d.sync += rails.eq(rails + converter.o_rails)
         for lane in range(lanes):
             code = converter.o_codes.word_select(lane, 16)
             bits = spec.weight_code.bits

@@ -25,7 +25,8 @@ def module_name(spec: TileSpec) -> str:
 class Shell(wiring.Component):
     """A component `part`, with flat names for its ports and clock and reset as ports too.
 
-    `names` lists what each port is inside. A clock domain of `aclk`, reset while `aresetn` is low.
+    `names` lists what each port is inside; `ports`, all their names. One clock domain, of `aclk`,
+    reset while `aresetn` is low.
     """
 
     aclk: Signal
@@ -41,6 +42,7 @@ class Shell(wiring.Component):
                 inner = getattr(inner, step)
             members[name] = inner.signature.members[path[-1]]
         super().__init__(members)
+        self.ports = list(members)
 
     def elaborate(self, platform: object) -> Module:
         """Wires, and the clock domain."""
@@ -68,7 +70,7 @@ class Top(Shell):
 
     def __init__(self, spec: TileSpec) -> None:
         """The macro's answers are named as its other pins are."""
-        tile = Tile(spec)
+        self.spec, self.tile = spec, (tile := Tile(spec))
         super().__init__(
             "tile",
             tile,

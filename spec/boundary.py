@@ -66,11 +66,6 @@ class ArrayMacro(Protocol):
 class SoftReset(Exception):
     """Raised by a macro in whose boundary event a soft reset fell; the command port catches it."""
 
-    def __init__(self, slots: int = 0) -> None:
-        """`slots` of an UPDATE phase were delivered."""
-        super().__init__(f"soft reset after {slots} slots")
-        self.slots = slots
-
 
 class Controller(Protocol):
     """A tile controller as the training loop sees it."""
@@ -88,11 +83,14 @@ class Controller(Protocol):
     def forward(self, row_codes: Any) -> Any:
         """FORWARD: row codes (rows - 1,) to signed codes (columns,)."""
 
-    def backward(self, column_codes: Any) -> Any:
-        """BACKWARD: signed column codes (columns,) to signed codes (rows - 1,)."""
+    def enter(self, column_codes: Any) -> Any:
+        """Keep signed column codes (columns,) for the next BACKWARD or UPDATE; the mask applied."""
+
+    def backward(self, column_codes: Any = None) -> Any:
+        """BACKWARD: column codes (columns,), or those entered, to signed codes (rows - 1,)."""
 
     def update(self, new_columns: Any = None) -> None:
-        """UPDATE with the active vectors, or with new column codes (columns,)."""
+        """UPDATE with the active or entered vectors, or with new column codes (columns,)."""
 
     def transfer(self, first: int, last: int) -> None:
         """TRANSFER rows first..last."""

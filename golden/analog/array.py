@@ -19,9 +19,6 @@ from spec.tile import MAX_SLOTS, TileSpec
 IntArray = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-KINDS = MAX_SLOTS + 1
-"""Words by their number of pulses."""
-
 
 class Array:
     """The analog side of one tile.
@@ -44,14 +41,18 @@ class Array:
         self.updates = 0
         self.signs = np.ones(spec.rows, np.int64)
         self.weights = np.zeros((spec.rows, spec.columns))
+        self._cell_weights = self.weights.reshape(-1)
+        self._first_cells = np.arange(spec.rows) * spec.columns
         self.refresh_weights()
         self._no_column_charge, self._no_row_charge = np.zeros(spec.columns), np.zeros(spec.rows)
         self._column_charge, self._row_charge = self._no_column_charge, self._no_row_charge
         self._read_spread: IntArray | None = None
         self._spread, self._spread_of = np.zeros(spec.columns, np.int64), (-1, -1)
         timing = spec.timing
-        self._tick_ns = timing.leak_tick_ns
-        self._ramp_ns = timing.set_ramp_ns
+        self._tick_ns, self._ramp_ns = timing.leak_tick_ns, timing.set_ramp_ns
+        self._forward_ns, self._backward_ns = timing.forward_phase_ns, timing.backward_phase_ns
+        self._read_ns, self._update_ns = timing.read_phase_ns, timing.update_phase_ns
+        self._conversion_ns = timing.conversion_ns
 
     # -- the cell ----------------------------------------------------------------------------
 
@@ -89,8 +90,8 @@ class Array:
         sign = 1 - 2 * lower_swap
         if self._common_sign != sign:
             self._drive(np.where((durations > 0) | (self.signs == 0), sign, self.signs))
-        self._column_charge = self._column_charge + np.dot(durations, self.weights)
-        self.wait(self.spec.timing.forward_phase_ns)
+        self._integrate(np.dot(durations, self.weights))
+        self.wait(self._forward_ns)
 
     def integrate_rows(self, durations: IntArray, row_lower_swap: NDArray[np.integer]) -> None:
         """BACKWARD phase: columns high for signed `durations` (columns,); rows integrate."""
@@ -98,25 +99,36 @@ class Array:
         inverted = np.count_nonzero(row_lower_swap)
         if not self._common_sign or inverted != (0 if self._common_sign == 1 else self.spec.rows):
             self._drive(1 - 2 * row_lower_swap.astype(np.int64))
-        self._row_charge = self._row_charge + np.dot(self.weights, durations)
-        self.wait(self.spec.timing.backward_phase_ns)
+        charge = np.dot(self.weights, durations)
+        if self._row_charge is not self._no_row_charge:
+            charge += self._row_charge
+        self._row_charge = charge
+        self.wait(self._backward_ns)
 
     def integrate_read(self, row: int, pair: Pair, lower_swap: int) -> None:
         """READ phase: one row, one selection of devices. Writes back drift older than a tick."""
         if self.pcm.write_back_drift(row, self.clock_ns):
             self._written(row)
-        driven = self.pcm.higher[row] if pair is not Pair.LOWER else 0
-        if pair is not Pair.LOWER:
-            self._read_spread = self._joint_spread(row)
+        driven = self.pcm.higher[row]
         if pair is not Pair.HIGHER:
             lower = self.capacitors.lower[row] + self.capacitors.mismatch[row]
+            if pair is Pair.LOWER:
+                driven = np.array(0, np.int32)
             driven = driven - lower if lower_swap else driven + lower
-        self._column_charge = self._column_charge + driven
-        self.wait(self.spec.timing.read_phase_ns)
+        if pair is not Pair.LOWER:
+            self._read_spread = self._joint_spread(row)
+        self._integrate(driven)
+        self.wait(self._read_ns)
+
+    def _integrate(self, charge: NDArray) -> None:
+        """Add charge (columns,) to what the integrators hold."""
+        if self._column_charge is not self._no_column_charge:
+            charge = charge + self._column_charge
+        self._column_charge = charge
 
     def _joint_spread(self, row: int) -> IntArray:
         """Spread of a READ of a row; the same for all READs between two writes of its pairs."""
-        written = row, int(self.pcm.ordinals[row])
+        written = row, self.pcm.ordinals.item(row)
         if self._spread_of != written:
             cells = self.pcm.read_scale(row)
             self._spread = joint_spread(self.read_range.noise_scale, cells)
@@ -129,14 +141,14 @@ class Array:
         """Raw codes (columns,) in FORWARD's range; clears the integrators."""
         raw = self.columns.convert(self._column_charge, self.forward_range, active)[0]
         self._column_charge = self._no_column_charge
-        self.wait(self.spec.timing.conversion_ns)
+        self.wait(self._conversion_ns)
         return raw
 
     def convert_backward(self) -> NDArray[np.signedinteger]:
         """Raw codes (rows,) in BACKWARD's range; clears the integrators."""
         raw = self.rows.convert(self._row_charge, self.backward_range)[0]
         self._row_charge = self._no_row_charge
-        self.wait(self.spec.timing.conversion_ns)
+        self.wait(self._conversion_ns)
         return raw
 
     def convert_read(
@@ -148,7 +160,7 @@ class Array:
         if not hold:
             self._column_charge = self._no_column_charge
             self._read_spread = None
-        self.wait(repeats * self.spec.timing.conversion_ns)
+        self.wait(repeats * self._conversion_ns)
         return raw
 
     def clear_integrators(self) -> None:
@@ -162,35 +174,38 @@ class Array:
         self, row_words: NDArray[np.uint32], column_words: NDArray[np.uint32], charge: Mask
     ) -> None:
         """UPDATE phase: words (rows,) and (columns,) of `slots` pulses; `charge` (columns,)."""
-        rows, counts = coincidences(row_words, column_words)
-        if len(rows):
+        if np.count_nonzero(column_words):
+            rows, columns, counts = coincidences(row_words, column_words)
+            cells = self._first_cells.take(rows)[:, None] + columns
             if self.devices.pcm.direct_update:
-                self._pulse_pairs(rows, counts, charge)
+                self._pulse_pairs(rows, cells, counts, charge.take(columns))
             else:
-                self._move(rows, self.capacitors.pulse(rows, counts, charge, self.updates))
+                moved = self.capacitors.pulse(cells, counts, charge.take(columns), self.updates)
+                self._move(rows, cells, moved)
         self.updates += 1
-        self.wait(self.spec.timing.update_phase_ns)
+        self.wait(self._update_ns)
 
-    def _move(self, rows: IntArray, moved: NDArray[np.int32]) -> None:
-        """Move `weights` as the capacitors of these rows (n,) moved (n, columns)."""
+    def _move(self, rows: IntArray, cells: IntArray, moved: NDArray[np.int32]) -> None:
+        """Move `weights` as the capacitors of `cells` (n, m), which lie in `rows` (n,), moved."""
         if self._common_sign == 0:
             self._written(rows)
             return
-        weights = self.weights.take(rows, axis=0)
+        weights = self._cell_weights.take(cells, mode="wrap")
         if self._common_sign == 1:
             weights += moved
         else:
             weights -= moved
-        self.weights[rows] = weights
+        self._cell_weights[cells] = weights
 
-    def _pulse_pairs(self, rows: IntArray, counts: NDArray[np.int32], charge: Mask) -> None:
+    def _pulse_pairs(
+        self, rows: IntArray, cells: IntArray, counts: NDArray[np.int32], charge: Mask
+    ) -> None:
         """The pcm-only cell: a coincidence is a SET pulse on G+ (up) or G- (down)."""
         first = self.updates * MAX_SLOTS
-        i, columns = counts.nonzero()
-        cells = rows[i] * self.spec.columns + columns
-        pulses = counts[i, columns].astype(np.int64)
+        hit = counts.nonzero()
+        cells, pulses, up = cells[hit], counts[hit].astype(np.int64), charge[hit[1]]
         for device in (0, 1):
-            chosen = charge[columns] == (device == 0)
+            chosen = up == (device == 0)
             self.pcm.pulse_cells(device, cells[chosen], pulses[chosen], first)
         self._spread_of = (-1, -1)
         self._written(rows)
@@ -217,9 +232,12 @@ class Array:
 
     def wait(self, duration_ns: int) -> None:
         """Let analog time pass; the capacitors relax at every tick crossed."""
-        before = self.clock_ns
-        self.clock_ns = before + duration_ns
-        ticks = self.clock_ns // self._tick_ns - before // self._tick_ns
+        self.clock_ns = clock = self.clock_ns + duration_ns
+        since_tick = clock % self._tick_ns
+        if since_tick < duration_ns:
+            self._relax(1 + (duration_ns - since_tick - 1) // self._tick_ns)
+
+    def _relax(self, ticks: int) -> None:
         while ticks and self.capacitors.leak():
             self._written(slice(None))
             ticks -= 1
@@ -237,21 +255,13 @@ class Array:
 
 def coincidences(
     row_words: NDArray[np.uint32], column_words: NDArray[np.uint32]
-) -> tuple[IntArray, NDArray[np.int32]]:
-    """The rows (n,) that meet a column in any slot, and in how many slots each (n, columns)."""
-    any_column = np.bitwise_or.reduce(column_words)
-    if not any_column:
-        return np.zeros(0, np.int64), np.zeros((0, len(column_words)), np.int32)
-    rows = (row_words & any_column).nonzero()[0]
-    words = row_words.take(rows)
-    if len(rows) <= KINDS:
-        return rows, np.bitwise_count(words[:, None] & column_words).astype(np.int32)
-    # Lines of a side compare with shared thresholds, so that a word follows from its number of
-    # pulses: there are few kinds of rows to count for. Any other words are sorted.
-    kind = np.bitwise_count(words)
-    kinds = np.zeros(KINDS, np.uint32)
-    kinds[kind] = words
-    if np.count_nonzero(kinds.take(kind) != words):
-        kinds, kind = np.unique(words, return_inverse=True)
-    counts = np.bitwise_count(kinds[:, None] & column_words).astype(np.int32)
-    return rows, counts.take(kind, axis=0)
+) -> tuple[IntArray, IntArray, NDArray[np.int32]]:
+    """The rows (n,) and columns (m,) that may meet, and in how many slots each pair does (n, m).
+
+    Columns that pulse in a slot, and rows that meet one of them.
+    """
+    columns = column_words.nonzero()[0]
+    words = column_words.take(columns)
+    rows = (row_words & np.bitwise_or.reduce(words)).nonzero()[0]
+    counts = np.bitwise_count(row_words.take(rows)[:, None] & words).astype(np.int32)
+    return rows, columns, counts

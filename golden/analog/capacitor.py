@@ -24,7 +24,9 @@ SLOPE_BITS = 10
 
 # Arrays without dimensions: the form of a constant that costs NumPy least a call.
 _SLOPE_BITS, _ONE = np.array(SLOPE_BITS, np.int32), np.array(1 << SLOPE_BITS, np.int32)
-_ONE_PULSE = np.array(1, np.int16)
+_STEP = np.array((1 << 15) - 1, np.int32)
+_DIRECTIONS, _STEPS_AT = np.array([[-1, 1], [0, 16]], np.int32)
+"""By whether a column charges: its sign, and where the steps of both directions have its own."""
 
 SPREAD_BITS = 16
 ROOTS = np.array([nearest(Fraction(str(n**0.5)) * 256) for n in range(MAX_SLOTS + 1)], np.int64)
@@ -57,61 +59,66 @@ class Capacitors:
             return np.clip(value, 0, MAX_STEP).astype(np.int16)
 
         self.step_up, self.step_down = steps(one + beta), steps(one - beta)
-        # A row's steps up, then what turns them into steps down: (rows, 2, columns).
-        self._steps = np.stack([self.step_up, self.step_up ^ self.step_down], 1)
+        # Both directions by cell number in one integer, for one look-up: up in the upper half.
+        both = self.step_up.astype(np.int32) << _STEPS_AT[1] | self.step_down
+        self._steps = both.reshape(-1)
         sigma = capacitor.reference_mismatch
         self.mismatch = variation(Mechanism.REFERENCE, sigma, GRID).astype(np.int32)
         self.lower = np.zeros(shape, np.int32)
+        self._cells = self.lower.reshape(-1)
         self.bound = nearest(as_fraction(capacitor.bound) * GRID)
-        self._lowest, self._highest = np.int32(-self.bound), np.int32(self.bound)
+        self._lowest = np.array(-self.bound, np.int32)
+        self._highest = np.array(self.bound, np.int32)
         self.slope = nearest(
             as_fraction(capacitor.slope) / as_fraction(capacitor.bound) * (1 << SLOPE_BITS)
         )
-        self._slope = np.array(self.slope, np.int32)
+        self._slopes = _DIRECTIONS * np.int32(self.slope)
         self.cycle_scale = bell_scale(as_fraction(capacitor.cycle_to_cycle) * (1 << SPREAD_BITS))
         self._address = (seed, tile)
         self.leak_loss, self.leak_target = _leak(spec, devices)
 
     def pulse(
         self,
-        rows: NDArray[np.integer],
+        cells: NDArray[np.integer],
         counts: NDArray[np.int32],
         charge: NDArray[np.bool_],
         ordinal: int,
     ) -> NDArray[np.int32]:
-        """Apply `counts` (n, columns) coincidences to whole rows (n,); charge (columns,): up?
+        """Apply `counts` (n, m) coincidences to `cells` (n, m), by number; charge (m,): up?
 
-        Gives the change (n, columns). All steps of one UPDATE see the g that it found. A step
-        shrinks towards the bound it moves to, and grows away from it, by the slope.
+        Cells are those where n rows cross m columns. Gives the change (n, m). All steps of one
+        UPDATE see the g that it found. A step shrinks towards the bound it moves to, and grows
+        away from it, by the slope.
         """
-        # Whole rows, though most cells of them may have no coincidence: rows are copied and
-        # reckoned with several times as fast as cells are picked. In place, for the same reason.
-        g = self.lower.take(rows, axis=0)
-        down = charge.astype(np.int16) - _ONE_PULSE  # no bit where charged, else all bits
-        direction = (down | _ONE_PULSE).astype(np.int32)  # +1 or -1
-        steps = self._steps.take(rows, axis=0)
-        step = steps[:, 1] & down
-        step ^= steps[:, 0]
-        step = step.astype(np.int32)
+        # All crosspoints of these rows and columns, though some have no coincidence: to pick only
+        # those that have would take longer than to move the others by nothing. In place: half of
+        # the time is memory. Cells are in range, and "wrap" asks least.
+        up = charge.view(np.uint8)
+        g = self._cells.take(cells, mode="wrap")
+        step = self._steps.take(cells, mode="wrap")
+        step >>= _STEPS_AT.take(up)
+        step &= _STEP
         change = g >> _SLOPE_BITS
-        change *= direction * self._slope
+        change *= self._slopes.take(up)
         change >>= _SLOPE_BITS
         np.subtract(_ONE, change, out=change)
         change *= step
         change *= counts
         change >>= _SLOPE_BITS
         if self.cycle_scale:
-            self._add_cycle(change, rows, counts, step, ordinal)
-        change *= direction
+            self._add_cycle(change, cells, counts, step, ordinal)
+        change *= _DIRECTIONS.take(up)
         change += g
-        self.lower[rows] = change.clip(self._lowest, self._highest, out=change)
+        np.maximum(change, self._lowest, out=change)
+        np.minimum(change, self._highest, out=change)
+        self._cells[cells] = change
         change -= g
         return change
 
     def _add_cycle(
         self,
         change: NDArray[np.int32],
-        rows: NDArray[np.integer],
+        cells: NDArray[np.integer],
         counts: NDArray[np.int32],
         step: NDArray[np.int32],
         ordinal: int,
@@ -119,8 +126,7 @@ class Capacitors:
         """Cycle-to-cycle noise, drawn for the cells that have a coincidence."""
         seed, tile = self._address
         hit = counts.nonzero()
-        cells = rows[hit[0]] * self.lower.shape[1] + hit[1]
-        draws = bell(philox(seed, Mechanism.CYCLE, tile, cells, ordinal))
+        draws = bell(philox(seed, Mechanism.CYCLE, tile, cells[hit], ordinal))
         noise = ((step[hit] * ROOTS[counts[hit]]) >> 8) * scaled(draws, self.cycle_scale)
         change[hit] += (noise >> SPREAD_BITS).astype(np.int32)
 

@@ -26,7 +26,7 @@ from spec.tile import TileSpec
 
 IntArray = NDArray[np.int64]
 OFFSET_BITS = 8
-_BELL, _HALF = np.array(2.0**-BELL_SHIFT), np.array(0.5)
+_BELL = np.array(2.0**-BELL_SHIFT)
 
 
 class Range:
@@ -68,7 +68,7 @@ class Converters:
         draws = bell(philox(seed, offset, tile, np.arange(channels), 0))
         sigma = as_fraction(devices.converter.channel_offset) * (1 << OFFSET_BITS)
         self.offsets = scaled(draws, bell_scale(sigma))
-        self._charges: dict[Range, NDArray[np.float64]] = {}
+        self._half_charges: dict[Range, NDArray[np.float64]] = {}
         self._levels: dict[Range, Form] = {}
         noise = Mechanism.COLUMN_NOISE if column else Mechanism.ROW_NOISE
         self.noise = NoiseLines(seed, noise, tile, channels)
@@ -89,20 +89,22 @@ class Converters:
         if active is not None and np.count_nonzero(active) == len(active):
             active = None
         # In float64, where every step is exact (integers below 2^53 and powers of two) and rint
-        # is the one rounding, ties to even. A spread stays below 2^36, so that its product with a
-        # bell of 18 bits is exact too; a converter's own noise may not and is scaled in integers.
+        # is the one rounding, ties to even. A spread stays below 2^31 and a READ's charge below
+        # 2^36, so that the sum with a bell of 18 bits, in 2^-16, is exact too; the converter's own
+        # noise may not be and is scaled in integers.
         if to not in self._levels:
             self._prepare(to)
         if spread is None:
             total = self.noise.draw(active, repeats, self._levels[to]) + charge * to.per_charge
         else:
+            # floor(noise + 1/2) + charge, in one: the charge is whole.
             total = self.noise.draw(active, repeats) * (spread * _BELL)
-            total += _HALF
+            total += charge + self._half_charges[to]
             np.floor(total, out=total)
-            total += charge + self._charges[to]
             total *= to.per_charge
         np.rint(total, out=total)
-        total.clip(to.low, to.high, out=total)
+        np.maximum(total, to.low, out=total)
+        np.minimum(total, to.high, out=total)
         # Many at once are summed up next: half the bytes. A single vector is used as it is.
         raw = total.astype(np.int64 if repeats == 1 else np.int32)
         if active is not None:
@@ -112,10 +114,12 @@ class Converters:
     def _prepare(self, to: Range) -> None:
         """Find the offsets as charges, and what noise and offsets make together, in LSB."""
         offsets = offset_charge(self.offsets, to.shift)
-        self._charges[to] = offsets.astype(np.float64)
+        self._half_charges[to] = offsets.astype(np.float64) + 0.5
 
         def level(bells: IntArray) -> NDArray[np.float64]:
-            return np.multiply(scaled(bells, to.noise_scale) + offsets, to.per_charge)
+            charges = scaled(bells, to.noise_scale)
+            charges += offsets
+            return np.multiply(charges, to.per_charge)
 
         self._levels[to] = level
 

@@ -214,7 +214,7 @@ class PcmPairs:
         self.set_ns = np.zeros(spec.rows, np.int64)
         self.drift_ns = np.zeros(spec.rows, np.int64)
         self.ordinals = np.zeros(spec.rows, np.int64)
-        self._noise = ProgrammingNoise(seed, tile, spec.columns)
+        self._noise = ProgrammingNoise(seed, tile, spec.columns, self.ordinals)
         self._any_stuck = devices.pcm.stuck_fraction > 0
         self.stuck_plus = self._stuck(devices, shape, 0)
         self.stuck_minus = self._stuck(devices, shape, 1)
@@ -326,7 +326,7 @@ class PcmPairs:
     def write_back_drift(self, row: int, now_ns: int) -> bool:
         """Bring a row's pairs to the present where they are older than a tick; say if changed."""
         t = self.tables
-        if not t.drift or now_ns - int(self.drift_ns[row]) < self._tick_ns:
+        if not t.drift or now_ns - self.drift_ns.item(row) < self._tick_ns:
             return False
         self.higher[row] = self._drifted_row(row, now_ns)
         self.drift_ns[row] = now_ns
@@ -335,10 +335,10 @@ class PcmPairs:
     def _drifted_row(self, row: int, now_ns: int) -> IntArray:
         t = self.tables
         age = tables.log2(now_ns - int(self.set_ns[row]) + t.drift_t0_ns) - t.drift_log2
-        now = []
-        for g, nu, _pulses, _stuck in self._devices():
-            factor = tables.exp2_negative((age * nu[row].astype(np.int64)) >> NU_BITS)
-            now.append(round_half_even(g[row] * factor, tables.VALUE_BITS))
+        nu = np.array([self.nu_plus[row], self.nu_minus[row]], np.int64)
+        factor = tables.exp2_negative((age * nu) >> NU_BITS)
+        g = np.array([self.g_plus[row], self.g_minus[row]], np.int64)
+        now = round_half_even(g * factor, tables.VALUE_BITS)
         return self._amplified(now[0], now[1]).astype(np.int64)
 
     def drifted(self, now_ns: int) -> IntArray:

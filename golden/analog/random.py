@@ -56,8 +56,11 @@ def _word(value: int) -> NDArray[np.uint64]:
     return np.array(value, np.uint64)
 
 
-_MULTIPLIER, _MASK32, _FIELD = _word(MULTIPLIER), _word(MASK32), _word(0xFFFF)
-_16, _32, _48 = _word(16), _word(32), _word(48)
+_MULTIPLIER, _MASK32 = _word(MULTIPLIER), _word(MASK32)
+_16, _32 = _word(16), _word(32)
+_FIELDS, _BOTH_HALVES = _word(0x0000FFFF0000FFFF), _word((1 << 32) + 1)
+_BELL_CENTRE, _BELL_SHIFT = np.array(BELL_CENTRE), np.array(BELL_SHIFT)
+_HALF = np.array(1 << (BELL_SHIFT - 1))
 
 
 @cache
@@ -98,11 +101,15 @@ def philox(
 
 def bell(bits: NDArray[np.uint64]) -> NDArray[np.int64]:
     """A bell of four 16-bit uniforms per 64 bits: mean 0, sigma BELL_SIGMA, within 3.47 sigma."""
-    total = bits & _FIELD
-    total += (bits >> _16) & _FIELD
-    total += (bits >> _32) & _FIELD
-    total += bits >> _48
-    return total.view(np.int64) - BELL_CENTRE
+    # Two sums of two side by side, then both in the upper half by one multiplication.
+    total = np.asarray(bits >> _16)
+    total &= _FIELDS
+    total += bits & _FIELDS
+    total *= _BOTH_HALVES
+    total >>= _32
+    centred = total.view(np.int64)
+    centred -= _BELL_CENTRE
+    return centred
 
 
 def bell_scale(sigma: Fraction) -> int:
@@ -112,7 +119,10 @@ def bell_scale(sigma: Fraction) -> int:
 
 def scaled(values: NDArray[np.int64], scale: NDArray[np.int64] | int) -> NDArray[np.int64]:
     """(bell * scale) >> BELL_SHIFT, rounded half up: one named rounding."""
-    return (values * scale + (1 << (BELL_SHIFT - 1))) >> BELL_SHIFT
+    product = np.asarray(values * scale)
+    product += _HALF
+    product >>= _BELL_SHIFT
+    return product
 
 
 Form = Callable[[NDArray[np.int64]], NDArray[np.float64]]
@@ -139,6 +149,7 @@ class NoiseLines:
         self._block = np.zeros((0, lines), np.int64)
         # The block in every form asked for: a form sees many draws at once.
         self._formed: dict[Form, NDArray[np.float64]] = {}
+        self._steps: dict[int, NDArray[np.int64]] = {}
 
     def draw(
         self,
@@ -156,7 +167,7 @@ class NoiseLines:
             self._next = -1
             return noise
         # A first ordinal other than the one to come means a state restored: look at all of them.
-        if self.ordinals[0] != self._next:
+        if self.ordinals.item(0) != self._next:
             if (self.ordinals != self.ordinals[0]).any():
                 noise = self._apart(repeats, form)
                 self.ordinals += repeats
@@ -165,12 +176,17 @@ class NoiseLines:
             self._block = self._block[:0]
         if self._next + repeats > self._first + len(self._block):
             self._draw_ahead(repeats)
+        if repeats not in self._steps:
+            self._steps[repeats] = np.array(repeats)
+        self.ordinals += self._steps[repeats]
+        drawn = slice(self._next - self._first, self._next - self._first + repeats)
+        self._next += repeats
+        if repeats > 1:
+            return form(self._block[drawn])
+        # A single vector costs little but the calls: the whole block is formed at once.
         if form not in self._formed:
             self._formed[form] = form(self._block)
-        place = self._next - self._first
-        self.ordinals += repeats
-        self._next += repeats
-        return self._formed[form][place : place + repeats]
+        return self._formed[form][drawn]
 
     def _apart(self, repeats: int, form: Form) -> NDArray[np.float64]:
         """Noise where channels stand at ordinals of their own."""
@@ -189,19 +205,29 @@ class NoiseLines:
         return bell(philox(self._seed, self._mechanism, self._tile, self._lines, ordinals))
 
 
-class ProgrammingNoise:
-    """Bells of RESET, SET and drift of one row's pairs, drawn for several attempts at once.
+_MECHANISMS = np.array([Mechanism.RESET, Mechanism.SET, Mechanism.DRIFT])[:, None, None]
+_EVENTS, _DEVICES = np.array([0, 1, 1])[:, None, None], np.arange(2)[:, None]
 
-    Program-and-verify takes RESET and SET in turn, each with an ordinal of its own.
+
+class ProgrammingNoise:
+    """Bells of RESET, SET and drift of a row's pairs, drawn for several rows at once.
+
+    Program-and-verify takes RESET and SET in turn, each with an ordinal of its own. Mostly one
+    attempt does, and the next row follows.
     """
 
-    ATTEMPTS = 2
+    BLOCK_DRAWS = 6_000
+    """Enough to outweigh the overhead of a draw."""
 
-    def __init__(self, seed: int, tile: int, columns: int) -> None:
-        """Nothing here is state: a bell is a function of row, device and ordinal."""
+    def __init__(self, seed: int, tile: int, columns: int, ordinals: NDArray[np.int64]) -> None:
+        """`ordinals` (rows,) are those to come next; they only guess what will be asked for.
+
+        Nothing here is state: a bell is a function of row, device and ordinal.
+        """
         self._seed, self._tile, self._columns = seed, tile, columns
-        self._row, self._first = -1, 0
-        self._bells = np.zeros((0, 3, 2, columns), np.int64)
+        self._ordinals = ordinals
+        self._ahead = 1 + self.BLOCK_DRAWS // (6 * columns)
+        self._drawn: dict[tuple[int, int], NDArray[np.int64]] = {}
 
     def reset(self, row: int, ordinal: int) -> NDArray[np.int64]:
         """Bells (2, columns) of a RESET, of G+ and of G-."""
@@ -213,12 +239,17 @@ class ProgrammingNoise:
 
     def _attempt(self, row: int, first: int) -> NDArray[np.int64]:
         """Bells (3, 2, columns) of a RESET with ordinal `first` and the SET after it."""
-        place, odd = divmod(first - self._first, 2)
-        if row != self._row or odd or not 0 <= place < len(self._bells):
-            self._row, self._first, place = row, first, 0
-            mechanisms = np.array([Mechanism.RESET, Mechanism.SET, Mechanism.DRIFT])[:, None, None]
-            events = first + np.array([0, 1, 1]) + 2 * np.arange(self.ATTEMPTS)[:, None]
-            ordinals = 2 * events[:, :, None, None] + np.arange(2)[:, None]
-            cells = row * self._columns + np.arange(self._columns)
-            self._bells = bell(philox(self._seed, mechanisms, self._tile, cells, ordinals))
-        return self._bells[place]
+        if (row, first) not in self._drawn:
+            self._draw_ahead(row, first)
+        return self._drawn[row, first]
+
+    def _draw_ahead(self, row: int, first: int) -> None:
+        """Draw this attempt, and the next one of each of the following rows."""
+        firsts = self._ordinals[row : row + self._ahead].copy()
+        firsts[0] = first
+        rows = row + np.arange(len(firsts))
+        cells = rows[:, None] * self._columns + np.arange(self._columns)
+        ordinals = 2 * (firsts[:, None, None, None] + _EVENTS) + _DEVICES
+        bits = philox(self._seed, _MECHANISMS, self._tile, cells[:, None, None], ordinals)
+        keys = zip(rows.tolist(), firsts.tolist(), strict=True)
+        self._drawn = dict(zip(keys, bell(bits), strict=True))

@@ -4,13 +4,14 @@ A command is refused for the first of these that holds, and then nothing has hap
 
     UNKNOWN_COMMAND   no such code; BACKWARD where there is only the bias row
     BUSY              a command runs (ABORT is for that, and is taken)
-    NOT_ARMED         the tile is not armed (all but IDLE)
+    SAFE              `analog_safe` holds the outputs inactive
+    NOT_ARMED         the tile is not armed
     STATE_UNKNOWN     while the state is unknown (all but INIT and IDLE)
     ROW_INCOMPLETE    while the journal is valid (all but RESUME, ABORT, IDLE, READ, and INIT with
                       FORCE over its row)
     BAD_ROWS          TRANSFER, INIT: first > last or last >= rows; READ, LOAD, PROGRAM, PRECHARGE:
                       first >= rows
-    BAD_VALUE         READ of a pair that there is not
+    BAD_VALUE         READ of a pair that there is not; IDLE of no cycles
     NOT_BRINGUP       PROGRAM, PRECHARGE without the bring-up enable
     NO_VECTOR         UPDATE: a side whose vector is neither held nor to be taken
 
@@ -25,8 +26,13 @@ row out of turn counts for nothing. Or the host, having restored the polarity, s
 *Soft reset* ends the command, which then has no answer. It keeps journal, range, polarity, LFSRs,
 dithers, offsets, tables, configuration (the enables among them), counters, `unknown` and `covered`;
 it clears held and waiting vectors, the derivative mask, an abort and the state within a row. What
-counts an event (attempts, dithers) counts when the event has returned. An UPDATE's LFSRs stand
-where the slots delivered left them; CALIBRATE writes the offsets of a side when it has them all.
+counts an event (attempts, dithers) counts when the event has returned. An UPDATE cut short takes
+its draws back; a CALIBRATE cut short leaves no good offset (`calibrated`).
+
+*Ranges.* Rows next_row..last_row are to go; both are signed, and -1 is a last_row before row 0.
+ABORT completes the row in hand (while idle: that of a valid journal) and ends the range; with no
+row in hand it writes last_row := next_row - 1. RESUME then finds nothing, which is no error. An
+ABORT that a soft reset overtakes is forgotten.
 
 *Column vectors.* Whatever works a row or programs forgets the active one, whose drivers carry the
 trim.
@@ -91,8 +97,10 @@ class CommandPort:
     def __init__(self, control: TileController) -> None:
         """`control` is taken as it is; `reset` clears it too."""
         self.control, self.spec = control, control.spec
-        self.armed = self.bringup = False
+        self.armed = self.bringup = self.safe = False
         self.unknown, self.covered = True, 0
+        self.calibrated = False
+        """Offsets were auto-zeroed or written since aresetn."""
         self.forwards = 0
         """FORWARD commands answered without error."""
         self.results: list[tuple[Destination, IntArray]] = []
@@ -208,7 +216,8 @@ class CommandPort:
             Error.UNKNOWN_COMMAND: unknown_command
             or (command == Command.BACKWARD and spec.rows == 1),
             Error.BUSY: self._running and command != Command.ABORT,
-            Error.NOT_ARMED: not self.armed and command != Command.IDLE,
+            Error.SAFE: self.safe,
+            Error.NOT_ARMED: not self.armed,
             # What runs was let in: an INIT may be aborted in an unknown state.
             Error.STATE_UNKNOWN: self.unknown
             and command not in WITH_UNKNOWN_STATE
@@ -217,7 +226,8 @@ class CommandPort:
             and command not in WITH_INCOMPLETE_ROW
             and not forced,
             Error.BAD_ROWS: bad_range or (command in ONE_ROW and first >= spec.rows),
-            Error.BAD_VALUE: command == Command.READ and request.pair not in list(PairCode),
+            Error.BAD_VALUE: (command == Command.READ and request.pair not in list(PairCode))
+            or (command == Command.IDLE and request.cycles == 0),
             Error.NOT_BRINGUP: command in BRINGUP and not self.bringup,
             Error.NO_VECTOR: command == Command.UPDATE and not (holds_rows and holds_columns),
         }
@@ -257,10 +267,9 @@ class CommandPort:
         before = [stream.state for stream in streams]
         try:
             self.control.update()
-        except SoftReset as cut:
-            # In the second phase too: it replays the draws of the first.
+        except SoftReset:
             for stream, state in zip(streams, before, strict=True):
-                stream.state = stream.state_after(state, cut.slots)
+                stream.state = state
             raise
         return Error.NONE
 
@@ -315,7 +324,9 @@ class CommandPort:
         return Error.NONE
 
     def _calibrate(self, request: Request) -> Error:
+        self.calibrated = False
         self.control.calibrate()
+        self.calibrated = True
         return Error.NONE
 
     def _idle(self, request: Request) -> Error:
@@ -389,7 +400,7 @@ class CommandPort:
         """
         self.soft_reset()
         control, transfers = self.control, self.control.transfers
-        self.armed = self.bringup = False
+        self.armed = self.bringup = self.calibrated = False
         self._lose_state()
         self.forwards = 0
         vars(control.counters).update(vars(Counters()))

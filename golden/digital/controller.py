@@ -54,8 +54,10 @@ class TileController:
         self.transfers = TransferSequencer(
             spec, array, self.polarity, set_table, self.active, self.counters
         )
-        self._idle = np.zeros(spec.columns, np.int64)
-        self._forward_code, self._backward_code = spec.forward_code, spec.backward_code
+        fraction_bits = spec.converters.calibration_log2
+        self._forward_correction = converter.Correction(fraction_bits, spec.forward_code)
+        self._backward_correction = converter.Correction(fraction_bits, spec.backward_code)
+        self._derivatives = neuron.derivatives(spec.forward_code)
         self._rows: IntArray | None = None
         self._columns: IntArray | None = None
         self._mask: NDArray[np.bool_] | None = None
@@ -79,32 +81,43 @@ class TileController:
         self._rows = row_durations(self.spec, row_codes)
         for polarity, durations in self.polarity.phases(self._rows):
             self.array.integrate_columns(durations, int(polarity))
-        code = self._forward_code
         raw = self.array.convert_forward(self.active)
+        dither = self.forward_dither.next()
+        codes, railed = self._forward_correction.apply(raw, self.forward_offsets, dither)
         # A masked column gives 0, which is no rail.
-        self.counters.saturated += converter.at_rail(raw, code)
-        dither, bits = self.forward_dither.next(), self.spec.converters.calibration_log2
-        codes = converter.corrected(raw, self.forward_offsets, bits, dither, code)
+        self.counters.saturated += railed
         if np.count_nonzero(self.active) < len(codes):
             codes *= self.active
-        self._mask = neuron.derivative(codes, code)
+        self._mask = self._derivatives[codes]
         return codes
 
-    def backward(self, column_codes: IntArray) -> IntArray:
-        """BACKWARD: signed column codes (columns,) to signed codes (rows - 1,)."""
+    def enter(self, column_codes: IntArray) -> IntArray:
+        """Make signed column codes (columns,) the active vector: what of them drives a column."""
+        columns = column_durations(self.spec, column_codes)
+        if self.hidden and self._mask is not None:
+            columns *= self._mask
+        if np.count_nonzero(self.active) < len(columns):
+            columns *= self.active
+        self._columns = columns
+        return columns
+
+    def backward(self, column_codes: IntArray | None = None) -> IntArray:
+        """BACKWARD: column codes (columns,), or those entered, to signed codes (rows - 1,)."""
         if self.spec.rows == 1:
             raise ValueError("BACKWARD needs more than the bias row")
-        columns = self._enter(column_codes)
+        columns = self._columns if column_codes is None else self.enter(column_codes)
+        if columns is None:
+            raise RuntimeError("NO_VECTOR: BACKWARD needs column codes first")
         self.array.integrate_rows(columns, self.polarity.bits)
-        code = self._backward_code
         raw = self.array.convert_backward()
-        self.counters.saturated += converter.at_rail(raw, code)
-        dither, bits = self.backward_dither.next(), self.spec.converters.calibration_log2
-        return converter.corrected(raw, self.backward_offsets, bits, dither, code)[:-1]
+        dither = self.backward_dither.next()
+        codes, railed = self._backward_correction.apply(raw, self.backward_offsets, dither)
+        self.counters.saturated += railed
+        return codes[:-1]
 
     def update(self, new_columns: IntArray | None = None) -> None:
         """UPDATE with the active vectors, or with new signed column codes (columns,)."""
-        columns = self._columns if new_columns is None else self._enter(new_columns)
+        columns = self._columns if new_columns is None else self.enter(new_columns)
         if self._rows is None or columns is None:
             raise RuntimeError("NO_VECTOR: UPDATE needs a FORWARD and column codes first")
         row_words = update_stream.row_words(self.row_stream.table(), self._rows)
@@ -163,7 +176,7 @@ class TileController:
 
     def hold_columns(self, column_codes: IntArray) -> None:
         """Make signed column codes (columns,) the active column vector."""
-        self._enter(column_codes)
+        self.enter(column_codes)
 
     def forget_columns(self) -> None:
         """No column vector is active."""
@@ -173,10 +186,3 @@ class TileController:
         """Forget vectors and derivative mask, and where the sequencer stood."""
         self._rows = self._columns = self._mask = None
         self.transfers.soft_reset()
-
-    def _enter(self, column_codes: IntArray) -> IntArray:
-        columns = column_durations(self.spec, column_codes)
-        mask = self._mask if self.hidden else None
-        driven = self.active if mask is None else self.active & mask
-        self._columns = np.where(driven, columns, self._idle)
-        return self._columns

@@ -7,7 +7,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from spec.formats import Signed, round_half_even
+from spec.formats import Signed
 
 IntArray = NDArray[np.int64]
 
@@ -48,13 +48,43 @@ def corrected(
     fractions, so that over time a channel has no offset left: half an LSB on every error of a
     neuron would train its weights astray.
     """
-    codes = dither - offsets
-    codes >>= fraction_bits
-    codes = saturate(codes + raw, code)
-    rails = _rails(code)[raw]
-    if np.count_nonzero(rails):
+    return _moved(raw, (dither - offsets) >> fraction_bits, _limits(code), _rails(code))[0]
+
+
+def _moved(
+    raw: IntArray, by: IntArray, limits: tuple[NDArray, NDArray], is_rail: NDArray[np.bool_]
+) -> tuple[IntArray, int]:
+    """raw + by within the limits, but a rail stays a rail; and how many rails there are."""
+    codes = raw + by
+    np.maximum(codes, limits[0], out=codes)
+    np.minimum(codes, limits[1], out=codes)
+    rails = is_rail[raw]
+    count = int(np.count_nonzero(rails))
+    if count:
         np.copyto(codes, raw, where=rails)
-    return codes
+    return codes, count
+
+
+class Correction:
+    """`corrected` and `at_rail` of one side, again and again with the same offsets.
+
+    The software rounds the offsets once for each value of the dither; hardware does as it converts.
+    """
+
+    def __init__(self, fraction_bits: int, code: Signed) -> None:
+        """See `corrected`."""
+        self._bits = fraction_bits
+        self._limits, self._rails = _limits(code), _rails(code)
+        self._rounded_of = b""
+        self._rounded: list[IntArray] = []
+
+    def apply(self, raw: IntArray, offsets: IntArray, dither: int) -> tuple[IntArray, int]:
+        """Codes (channels,) of raw codes, and how many of these stand at a rail."""
+        # As bytes: the comparison that costs least.
+        if offsets.tobytes() != self._rounded_of:
+            self._rounded_of = offsets.tobytes()
+            self._rounded = [(value - offsets) >> self._bits for value in range(1 << self._bits)]
+        return _moved(raw, self._rounded[dither], self._limits, self._rails)
 
 
 def auto_zero(raw: IntArray) -> IntArray:
@@ -85,10 +115,32 @@ def bit_reversed(count: int, bits: int) -> int:
     return value
 
 
-def read_code(driven: IntArray, undriven: IntArray, average_log2: int, code: Signed) -> IntArray:
+def read_code(
+    driven: NDArray[np.signedinteger], undriven: IntArray, average_log2: int, code: Signed
+) -> IntArray:
     """A READ: the mean of n = 2^a conversions (n, columns) minus that of n without drive.
 
     `undriven` (columns,) is the sum of those.
     """
-    total = np.add.reduce(driven, axis=0, dtype=np.int64) - undriven
-    return saturate(round_half_even(total, average_log2), code)
+    total = sum_of_codes(driven)
+    total -= undriven
+    if average_log2:
+        # `round_half_even` in place: a transfer does it more often than all else.
+        shift, one, below_half = _rounding(average_log2)
+        odd = total >> shift
+        odd &= one
+        total += odd
+        total += below_half
+        total >>= shift
+    return saturate(total, code)
+
+
+@cache
+def _rounding(shift: int) -> tuple[IntArray, IntArray, IntArray]:
+    """The shift, one, and just under half, as arrays without dimensions (see `_limits`)."""
+    return np.array(shift), np.array(1), np.array((1 << (shift - 1)) - 1)
+
+
+def sum_of_codes(raw: NDArray[np.signedinteger]) -> IntArray:
+    """Sums (columns,) of conversions (n, columns): at most 2^6 of 15 bits, so they fit 32."""
+    return np.add.reduce(raw, axis=0, dtype=np.int32).astype(np.int64)

@@ -13,22 +13,22 @@ from spec.tile import TileSpec
 IntArray = NDArray[np.int64]
 
 
-def activate(codes: IntArray, code: Signed, row_code: Unsigned) -> IntArray:
+def activate(codes: IntArray, code: Signed, row_code: Unsigned) -> NDArray[np.uint8]:
     """Clipped ReLU: signed FORWARD codes to row codes of the next tile.
 
     The converter's full scale is the clip: its top code becomes (close to) full duration.
     """
-    return _activations(code, row_code)[codes]
+    return activations(code, row_code)[codes]
 
 
 @cache
-def _activations(code: Signed, row_code: Unsigned) -> IntArray:
+def activations(code: Signed, row_code: Unsigned) -> NDArray[np.uint8]:
     """Row codes (2^bits,) of all FORWARD codes; negative codes, which index from the end, give 0.
 
     The software looks up what hardware reckons: one pass instead of six.
     """
     shift = code.bits - 1 - row_code.bits
-    table = np.zeros(1 << code.bits, np.int64)
+    table = np.zeros(1 << code.bits, np.uint8)
     positive = np.arange(code.high + 1)
     table[positive] = np.minimum(round_half_even(positive, shift), row_code.high)
     return table
@@ -36,11 +36,11 @@ def _activations(code: Signed, row_code: Unsigned) -> IntArray:
 
 def derivative(codes: IntArray, code: Signed) -> NDArray[np.bool_]:
     """Where the clipped ReLU has slope one: above zero and below the clip."""
-    return _derivatives(code)[codes]
+    return derivatives(code)[codes]
 
 
 @cache
-def _derivatives(code: Signed) -> NDArray[np.bool_]:
+def derivatives(code: Signed) -> NDArray[np.bool_]:
     """The derivative (2^bits,) at all FORWARD codes; negative codes index from the end."""
     table = np.zeros(1 << code.bits, np.bool_)
     table[1 : code.high] = True
@@ -52,15 +52,15 @@ def column_codes(errors: IntArray, spec: TileSpec, downstream: TileSpec) -> IntA
 
     A column code of 2^column_bits is an error of 2^-gain: one rounding, one saturation.
     """
-    shift = column_shift(spec, downstream)
-    return _shifted(downstream.backward_code, shift, spec.column_code.high)[errors]
+    return column_gains(spec, downstream)[errors]
 
 
 @cache
-def _shifted(code: Signed, shift: int, limit: int) -> IntArray:
-    """`saturated_shift` (2^bits,) of all BACKWARD codes; negative codes index from the end."""
+def column_gains(spec: TileSpec, downstream: TileSpec) -> IntArray:
+    """`column_codes` (2^bits,) of all BACKWARD codes; negative codes index from the end."""
+    code = downstream.backward_code
     codes = np.concatenate([np.arange(code.high + 1), np.arange(code.low, 0)])
-    return saturated_shift(codes, shift, limit)
+    return saturated_shift(codes, column_shift(spec, downstream), spec.column_code.high)
 
 
 def column_shift(spec: TileSpec, downstream: TileSpec) -> int:

@@ -21,12 +21,15 @@ def row_durations(spec: TileSpec, row_codes: IntArray) -> NDArray[np.int64]:
     codes = np.asarray(row_codes)
     if codes.shape != (spec.rows - 1,):
         raise ValueError(f"{codes.shape} row codes for {spec.rows - 1} rows")
-    # The codes fill their bits: any bit set beyond shows in the OR of all.
-    if not 0 <= int(np.bitwise_or.reduce(codes)) <= spec.row_code.high:
-        raise ValueError(f"row codes must be 0..{spec.row_code.high}")
+    high = spec.row_code.high
+    # Bytes cannot be illegal codes of eight bits. Else the codes fill their bits: any bit set
+    # beyond shows in the OR of all.
+    if codes.dtype != np.uint8 or high != 0xFF:
+        if not 0 <= int(np.bitwise_or.reduce(codes)) <= high:
+            raise ValueError(f"row codes must be 0..{high}")
     durations = np.empty(spec.rows, np.int64)
     durations[:-1] = codes
-    durations[-1] = spec.row_code.high
+    durations[-1] = high
     return durations
 
 

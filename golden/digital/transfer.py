@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import Enum, IntEnum, auto
 
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.digital.converter import read_code, saturate
+from golden.digital.converter import read_code, saturate, sum_of_codes
 from golden.digital.polarity import PolarityBank
 from golden.digital.update_stream import thermometer
 from spec.boundary import ArrayMacro, Pair
@@ -32,8 +32,8 @@ class Kind(Enum):
     INIT = 2
 
 
-class State(Enum):
-    """States of the sequencer, in order."""
+class State(IntEnum):
+    """States of the sequencer, in order; integers, which are looked up fastest."""
 
     IDLE = auto()
     READ_ZERO = auto()
@@ -102,6 +102,12 @@ class TransferSequencer:
         self.journal = Journal(np.zeros(columns, np.int64))
         self._zeros = np.zeros(columns, np.int64)
         self._codes = self._undriven = self._zeros
+        # Constants as arrays without dimensions: the form that costs NumPy least.
+        self._trim_tol = np.array(self.spec.transfer.trim_tol)
+        self._trim_gain = np.array(self.spec.transfer.trim_gain)
+        self._trim_shift = np.array(self.spec.transfer.trim_shift)
+        self._one, self._slots = np.array(1), np.array(self.spec.update.slots)
+        self._full_word = np.uint32((1 << self.spec.update.slots) - 1)
         self._handlers: dict[State, Callable[[], State]] = {
             State.READ_ZERO: self._read_zero,
             State.READ_LOWER_BEFORE: self._read_lower_before,
@@ -133,7 +139,10 @@ class TransferSequencer:
         self._enter_row()
 
     def resume(self) -> None:
-        """Go on after a soft reset: a valid journal re-enters at precharge, with a new zero."""
+        """Go on after a soft reset: a valid journal re-enters at precharge, with a new zero.
+
+        An abort of before is forgotten.
+        """
         self.abort, kind = False, self.journal.kind
         if self.journal.valid:
             self.state = State.PRECHARGE if kind is Kind.INIT else State.READ_ZERO
@@ -149,8 +158,8 @@ class TransferSequencer:
             self.last_row = self.next_row - 1
 
     def soft_reset(self) -> None:
-        """Forget an abort, convergence, attempt and trim; the journal and the range stay."""
-        self.state, self.abort = State.IDLE, False
+        """Forget convergence, attempt and trim; the journal and the range stay."""
+        self.state = State.IDLE
 
     def run(self) -> None:
         """Step until idle."""
@@ -268,8 +277,9 @@ class TransferSequencer:
     def _trim_read(self) -> State:
         transfer = self.spec.transfer
         residual = self.journal.codes - self._read(self.journal.row, Pair.ALL)
-        self._trimming &= np.abs(residual) > transfer.trim_tol
-        if not self._trimming.any():
+        self._size = np.abs(residual)
+        self._trimming &= self._size > self._trim_tol
+        if not np.count_nonzero(self._trimming):
             return State.COMMIT
         if self._trains == transfer.trim_limit:
             self.counters.not_trimmed += int(np.count_nonzero(self._trimming))
@@ -282,14 +292,15 @@ class TransferSequencer:
         return State.TRIM_PULSE
 
     def _trim_pulse(self) -> State:
-        transfer, journal = self.spec.transfer, self.journal
-        shift = transfer.trim_shift + self._damping
-        pulses = (np.abs(self._residual) * transfer.trim_gain) >> shift
-        pulses = np.minimum(np.maximum(pulses, 1), self.spec.update.slots)
-        words = thermometer(np.where(self._trimming, pulses, self._zeros))
+        journal = self.journal
+        pulses = self._size * self._trim_gain
+        pulses >>= self._damping + self._trim_shift
+        np.maximum(pulses, self._one, out=pulses)
+        np.minimum(pulses, self._slots, out=pulses)
+        words = thermometer(pulses * self._trimming)
         row_words = np.zeros(self.spec.rows, np.uint32)
-        row_words[journal.row] = (1 << self.spec.update.slots) - 1
-        inverted = self.polarity.bits[journal.row]
+        row_words[journal.row] = self._full_word
+        inverted = self.polarity.bits.item(journal.row)
         charge = self._residual <= 0 if inverted else self._residual > 0
         self.array.update(row_words, words, charge)
         self._trains += 1
@@ -317,8 +328,7 @@ class TransferSequencer:
 
 def read_undriven(spec: TileSpec, array: ArrayMacro, active: NDArray[np.bool_]) -> IntArray:
     """The zero of READs (columns,): the sum of 2^a conversions without drive."""
-    raw = array.convert_read(active, 1 << spec.converters.read_average_log2)
-    return np.add.reduce(raw, axis=0, dtype=np.int64)
+    return sum_of_codes(array.convert_read(active, 1 << spec.converters.read_average_log2))
 
 
 def read_row(

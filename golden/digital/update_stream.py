@@ -73,15 +73,6 @@ class UpdateStream:
         place = self._advance()
         return self._tables[place]
 
-    def state_after(self, first: int, slots: int) -> int:
-        """The register's state in an UPDATE begun from `first`, when `slots` slots have passed.
-
-        It has stepped once for the scramble and once a slot.
-        """
-        for _ in range(1 + slots):
-            first = draw(first, self._lag)
-        return first
-
     def _advance(self) -> int:
         """Step the register by an UPDATE; its place among those found ahead."""
         place = self._next

@@ -36,7 +36,7 @@ def packet_length(spec: TileSpec, destination: int) -> int | None:
     return lengths.get(destination)
 
 
-def encoded(destination: Destination, codes: IntArray) -> bytes:
+def encoded(destination: Destination, codes: NDArray[np.integer]) -> bytes:
     """The packet of row codes, signed column codes or weights, as a host sends it."""
     if destination is Destination.WEIGHTS:
         return codes.astype(WORD).tobytes()

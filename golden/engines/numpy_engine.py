@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,6 +22,10 @@ class NumpyEngine:
     def __init__(self, network: Network) -> None:
         """The network's own objects are the state: there is nothing to synchronise."""
         self.network = network
+        specs = [tile.spec for tile in network.tiles]
+        # Between two layers, by code: what neurons make of it on its way forth and back.
+        self._activations = [neuron.activations(s.forward_code, s.row_code) for s in specs]
+        self._column_gains = [neuron.column_gains(*both) for both in pairwise(specs)]
 
     def load(self, weights: list[NDArray[np.int64]]) -> None:
         """Auto-zero the converters and LOAD weight codes (rows, columns) a layer."""
@@ -38,29 +44,21 @@ class NumpyEngine:
         tiles = self.network.tiles
         start_ns = [tile.array.clock_ns for tile in tiles]
         codes = np.zeros(0, np.int64)
-        rows: NDArray[np.integer] = image
-        for tile in tiles:
+        rows = image
+        for tile, activations in zip(tiles, self._activations, strict=True):
             codes = tile.controller.forward(rows)
-            if tile is not tiles[-1]:
-                rows = neuron.activate(codes, tile.spec.forward_code, tile.spec.row_code)
+            rows = activations[codes]
         last = tiles[-1].spec
         errors = softmax.output_error(codes, label, self.network.softmax, last.column_code)
         # An example whose quantised error is all zero at a layer changes nothing from there on.
-        pending = []
-        for index in range(len(tiles) - 1, -1, -1):
-            if not errors.any():
-                break
-            tile = tiles[index]
-            if index == 0:
-                pending.append((tile, errors))
-                break
-            back = tile.controller.backward(errors)
-            pending.append((tile, None))
-            upstream = tiles[index - 1]
-            errors = neuron.column_codes(back, upstream.spec, tile.spec)
-            errors *= upstream.controller.derivative_mask
-        for tile, new_columns in pending:
-            tile.controller.update(new_columns)
+        index = len(tiles)
+        while index and np.count_nonzero(tiles[index - 1].controller.enter(errors)):
+            index -= 1
+            if index:
+                back = tiles[index].controller.backward()
+                errors = self._column_gains[index - 1][back]
+        for tile in reversed(tiles[index:]):
+            tile.controller.update()
         for tile, start in zip(tiles, start_ns, strict=True):
             spent = tile.array.clock_ns - start
             tile.array.wait(max(0, tile.spec.timing.example_ns - spent))

@@ -360,7 +360,7 @@ def stopped(small_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     [
         (lambda data: data[: len(data) // 2], "cut"),
         (lambda data: data[:3000] + bytes([data[3000] ^ 1]) + data[3001:], "altered"),
-        (lambda data: data.replace(b'"version": 1', b'"version": 2', 1), "version 2"),
+        (lambda data: data.replace(b'"version": 2', b'"version": 1', 1), "version 1"),
         (lambda data: b"PK" + data[2:], "not a checkpoint"),
         (lambda data: b"", "not a checkpoint"),
     ],

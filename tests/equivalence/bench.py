@@ -20,7 +20,12 @@ class TooLong(AssertionError):
     """The block did not finish: a dead-lock, or a stream that never moves."""
 
 
-def simulate(block: Elaboratable, *benches: Bench, background: Sequence[Bench] = ()) -> None:
+def simulate(
+    block: Elaboratable,
+    *benches: Bench,
+    background: Sequence[Bench] = (),
+    limit_cycles: int = LIMIT_CYCLES,
+) -> None:
     """Run the test benches to their end; raises TooLong where they do not end.
 
     Those in the `background` may run for ever.
@@ -32,10 +37,10 @@ def simulate(block: Elaboratable, *benches: Bench, background: Sequence[Bench] =
     for bench in background:
         simulator.add_testbench(bench, background=True)
     # Two steps a cycle: an edge up, an edge down.
-    for _ in range(2 * LIMIT_CYCLES):
+    for _ in range(2 * limit_cycles):
         if not simulator.advance():
             return
-    raise TooLong(f"not done after {LIMIT_CYCLES} cycles")
+    raise TooLong(f"not done after {limit_cycles} cycles")
 
 
 def send(port: Any, items: Sequence[Any], seed: int) -> Bench:

@@ -136,7 +136,7 @@ def test_capacitors_relax_at_each_tick_crossed_after_the_event(bench: Any) -> No
     b.array.update(*words, ALL)
     # By hand: the pulses first, then the one tick that the event crossed.
     eight = np.full((6, 5), 8, np.int32)
-    twin.array.capacitors.pulse(np.arange(6), eight, ALL, 0)
+    twin.array.capacitors.pulse(np.arange(30).reshape(6, 5), eight, ALL, 0)
     twin.array.capacitors.leak()
     assert (b.array.capacitors.lower == twin.array.capacitors.lower).all()
     before = b.array.capacitors.lower.copy()
@@ -196,10 +196,11 @@ def test_every_kind_of_words_coincides_slot_by_slot() -> None:
     for words in (thermometers, rng.integers(0, 1 << 32, 200), rng.integers(0, 1 << 32, 20)):
         row_words = (words * (rng.random(len(words)) < 0.5)).astype(np.uint32)
         column_words = rng.integers(0, 1 << 32, 7).astype(np.uint32) & np.uint32(0x10811)
-        rows, counts = coincidences(row_words, column_words)
+        rows, columns, counts = coincidences(row_words, column_words)
         expected = np.bitwise_count(row_words[:, None] & column_words)
         assert rows.tolist() == np.flatnonzero(expected.any(axis=1)).tolist()
-        assert counts.tolist() == expected[rows].tolist()
+        assert columns.tolist() == np.flatnonzero(column_words).tolist()
+        assert counts.tolist() == expected[np.ix_(rows, columns)].tolist()
     assert len(coincidences(row_words, np.zeros(7, np.uint32))[0]) == 0
 
 

@@ -80,11 +80,8 @@ def pulse_all(
     c: Capacitors, rows: Any, columns: Any, counts: Any, charge: Any, ordinal: int = 0
 ) -> None:
     """Pulse every cell of (rows, columns) with counts (rows, columns) and charge (columns,)."""
-    whole = np.zeros((len(rows), c.lower.shape[1]), np.int32)
-    whole[:, columns] = counts
-    up = np.zeros(c.lower.shape[1], np.bool_)
-    up[columns] = charge
-    c.pulse(rows, whole, up, ordinal)
+    cells = rows[:, None] * c.lower.shape[1] + columns
+    c.pulse(cells, counts.astype(np.int32), charge, ordinal)
 
 
 @pytest.mark.parametrize("settings", CORNERS, ids=str)
@@ -120,7 +117,7 @@ def test_the_largest_step_fits_the_headroom_it_claims() -> None:
 
 def test_the_step_shrinks_by_the_slope_from_the_centre_to_the_bound() -> None:
     c = capacitors(slope=0.25, step_spread=0, up_down_mismatch=0)
-    row, ten, up = np.array([0]), np.full((1, 6), 10, np.int32), np.ones(6, np.bool_)
+    row, ten, up = np.arange(6)[None], np.full((1, 6), 10, np.int32), np.ones(6, np.bool_)
     sizes = {}
     for where in (-1, 0, 1):
         c.lower[0, 0] = int(where * c.bound * 0.98)

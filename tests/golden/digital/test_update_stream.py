@@ -28,8 +28,8 @@ def spec_of(mode: str, slots: int = 32) -> TileSpec:
 def coincidences(row_words: np.ndarray, column_words: np.ndarray) -> np.ndarray:
     """The counts (rows, columns) that the array macro makes of the words."""
     counts = np.zeros((len(row_words), len(column_words)), np.int32)
-    rows, met = array.coincidences(row_words, column_words)
-    counts[rows] = met
+    rows, columns, met = array.coincidences(row_words, column_words)
+    counts[np.ix_(rows, columns)] = met
     return counts
 
 

@@ -1,0 +1,237 @@
+"""rtl/tile.py against golden/digital/command.py, on Amaranth's simulator: scripts of commands."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from golden.analog.array import Array
+from golden.analog.parameters import DeviceParameters
+from golden.analog.pcm import set_table
+from rtl.tile import Tile
+from spec.commands import Command, Destination, PairCode
+from spec.presets import preset
+from spec.tile import TileSpec
+from tests.equivalence.bench import simulate
+from tests.equivalence.macro import NAMES, PinMacro, Pins
+from tests.equivalence.tile_script import Found, Script, array_state, golden_tile, run
+
+LIMIT_CYCLES = 60_000
+
+
+class SimulatedHost:
+    """The host's side on Amaranth's simulator, with random stalls."""
+
+    def __init__(self, ctx: Any, tile: Tile, seed: int) -> None:
+        """One test bench's context drives AXI4-Lite; the streams have benches of their own."""
+        self.ctx, self.tile, self.axil = ctx, tile, tile.axil
+        self.stalls = random.Random(seed)
+        self.outgoing: list[tuple[int, int, bytes, bool]] = []
+        self.incoming: list[tuple[int, bytes]] = []
+
+    async def write(self, address: int, word: int) -> int:
+        ctx, axil = self.ctx, self.axil
+        ctx.set(axil.awaddr, address)
+        ctx.set(axil.wdata, word)
+        ctx.set(axil.wstrb, 0xF)
+        waiting = {"aw": True, "w": True}
+        while any(waiting.values()):
+            for channel in ("aw", "w"):
+                if waiting[channel] and self.stalls.random() < 0.7:
+                    ctx.set(getattr(axil, f"{channel}valid"), 1)
+            _, _, *ready = await ctx.tick().sample(
+                axil.awready & axil.awvalid, axil.wready & axil.wvalid
+            )
+            for channel, taken in zip(("aw", "w"), ready, strict=True):
+                if taken:
+                    waiting[channel] = False
+                    ctx.set(getattr(axil, f"{channel}valid"), 0)
+        while self.stalls.random() < 0.3:
+            await ctx.tick()
+        ctx.set(axil.bready, 1)
+        (response,) = await ctx.tick().sample(axil.bresp).until(axil.bvalid)
+        ctx.set(axil.bready, 0)
+        return int(response)
+
+    async def read(self, address: int) -> tuple[int, int]:
+        ctx, axil = self.ctx, self.axil
+        ctx.set(axil.araddr, address)
+        ctx.set(axil.arvalid, 1)
+        await ctx.tick().until(axil.arready)
+        ctx.set(axil.arvalid, 0)
+        while self.stalls.random() < 0.3:
+            await ctx.tick()
+        ctx.set(axil.rready, 1)
+        word, response = await ctx.tick().sample(axil.rdata, axil.rresp).until(axil.rvalid)
+        ctx.set(axil.rready, 0)
+        return int(word), int(response)
+
+    async def send(self, destination: int, packet: bytes) -> None:
+        size = self.tile.spec.host.axis_bytes
+        for start in range(0, len(packet), size):
+            part = packet[start : start + size]
+            self.outgoing.append((destination, len(part), part, start + size >= len(packet)))
+
+    async def sent(self) -> None:
+        while self.outgoing:
+            await self.ctx.tick()
+        await self.ctx.tick().repeat(5)
+
+    async def interrupt(self) -> None:
+        await self.ctx.tick().until(self.tile.irq)
+
+    def received(self) -> list[tuple[int, bytes]]:
+        return self.incoming
+
+    async def settle(self) -> None:
+        await self.ctx.tick().repeat(40 + 3 * self.tile.spec.rows)
+
+
+def rtl_tile(script: Script, array: Array, seed: int) -> Found:
+    """The script at the simulated tile."""
+    spec, tile = script.spec, Tile(script.spec)
+    macro = PinMacro(spec, array, seed, delay=seed % 3)
+    hosts: list[SimulatedHost] = []
+    stalls = random.Random(~seed)
+
+    async def pins(ctx) -> None:
+        while True:
+            answer = macro.cycle(Pins(*(ctx.get(getattr(tile.pins, name)) for name in NAMES)))
+            await ctx.tick()
+            ctx.set(tile.ready, answer.ready)
+            ctx.set(tile.convert_valid, answer.convert_valid)
+            ctx.set(tile.convert_codes, answer.convert_codes)
+
+    async def sender(ctx) -> None:
+        while True:
+            while not hosts or not hosts[0].outgoing or stalls.random() < 0.3:
+                await ctx.tick()
+            destination, count, part, last = hosts[0].outgoing[0]
+            ctx.set(tile.s_axis.tdata, int.from_bytes(part, "little"))
+            ctx.set(tile.s_axis.tkeep, (1 << count) - 1)
+            ctx.set(tile.s_axis.tlast, last)
+            ctx.set(tile.s_axis.tdest, destination)
+            ctx.set(tile.s_axis.tvalid, 1)
+            await ctx.tick().until(tile.s_axis.tready)
+            ctx.set(tile.s_axis.tvalid, 0)
+            hosts[0].outgoing.pop(0)
+
+    async def receiver(ctx) -> None:
+        packet = b""
+        port = tile.m_axis
+        while True:
+            ready = stalls.random() < 0.6
+            ctx.set(port.tready, ready)
+            _, _, valid, data, keep, last, destination = await ctx.tick().sample(
+                port.tvalid, port.tdata, port.tkeep, port.tlast, port.tdest
+            )
+            if valid and ready:
+                whole = int(data).to_bytes(spec.host.axis_bytes, "little")
+                packet += whole[: int(keep).bit_count()]
+                if last:
+                    hosts[0].incoming.append((int(destination), packet))
+                    packet = b""
+
+    found: list[Found] = []
+
+    async def host(ctx) -> None:
+        hosts.append(SimulatedHost(ctx, tile, seed))
+        found.append(await run(script, hosts[0]))
+
+    benches = (pins, sender, receiver)
+    simulate(tile, host, background=benches, limit_cycles=LIMIT_CYCLES)
+    found[0].events = macro.events
+    found[0].state |= array_state(array)
+    return found[0]
+
+
+DEVICES = DeviceParameters()
+
+
+def arrays(spec: TileSpec, seed: int) -> tuple[Array, Array]:
+    """Two arrays of the same devices."""
+    return Array(spec, DEVICES, seed, 0), Array(spec, DEVICES, seed, 0)
+
+
+def script(spec: TileSpec, seed: int, steps: list[tuple[Any, ...]], **control: int) -> Script:
+    """A script on an armed tile of random LFSRs."""
+    rng = np.random.default_rng(seed)
+    scales = (1 << spec.row_code.bits) + 5, (1 << spec.column_code.bits) + 3
+    settings = {
+        "ARM": 1, "BRINGUP": 0, "HIDDEN": 1, "RAW_FORWARD": 1, "RAW_BACKWARD": 1,
+        "BACKWARD_SHIFT": 1,
+    }  # fmt: skip
+    return Script(
+        spec,
+        set_table(spec, DEVICES),
+        (int(rng.integers(1, 1 << 31)), int(rng.integers(1, 1 << 31))),
+        scales,
+        np.ones(spec.columns, np.bool_),
+        settings | control,
+        steps,
+    )
+
+
+def check(case: Script, seed: int) -> None:
+    """Both end alike, in all that can be seen."""
+    one, two = arrays(case.spec, seed)
+    assert rtl_tile(case, one, seed) == golden_tile(case, two)
+
+
+def training(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
+    """A few examples, with transfers between: rows of both polarities are live at once."""
+    rng = np.random.default_rng(seed)
+    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
+    weight = spec.weight_code.high // 8
+    steps: list[tuple[Any, ...]] = [
+        ("command", Command.FORWARD, {}),
+        ("command", Command.INIT, {"first": 0, "last": rows - 1}),
+        ("command", Command.CALIBRATE, {}),
+    ]
+    for row in range(rows):
+        codes = rng.integers(-weight, weight + 1, columns).tolist()
+        steps += [
+            ("late packet", Destination.WEIGHTS, codes),
+            ("command", Command.LOAD, {"first": row}),
+        ]
+    for _ in range(3):
+        if rows > 1:
+            codes = rng.integers(0, spec.row_code.high + 1, rows - 1).tolist()
+            steps.append(("packet", Destination.ROWS, codes))
+        steps.append(("command", Command.FORWARD, {}))
+        errors = rng.integers(-high, high + 1, columns).tolist()
+        steps.append(("packet", Destination.COLUMNS, errors))
+        if rows > 1:
+            steps += [("command", Command.BACKWARD, {}), ("command", Command.UPDATE, {})]
+        else:
+            steps.append(("command", Command.UPDATE, {"new_columns": True}))
+        first = int(rng.integers(rows))
+        steps.append(
+            ("command", Command.TRANSFER, {"first": first, "last": min(first + 1, rows - 1)})
+        )
+    for row, pair in ((0, PairCode.ALL), (rows - 1, PairCode.LOWER), (0, PairCode.HIGHER)):
+        steps.append(("command", Command.READ, {"first": row, "pair": pair}))
+    return steps
+
+
+SPECS = {
+    "tiny": preset("tiny"),
+    "one": replace(preset("tiny"), rows=1, columns=1),
+    "lanes": replace(
+        preset("tiny"),
+        rows=6,
+        columns=7,
+        converters=replace(preset("tiny").converters, lanes=4, read_average_log2=2),
+        update=replace(preset("tiny").update, stream_mode="stochastic"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SPECS)
+def test_examples_and_transfers(name: str) -> None:
+    spec = SPECS[name]
+    check(script(spec, 1, training(spec, 1)), 1)

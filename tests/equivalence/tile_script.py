@@ -1,0 +1,362 @@
+"""What a host does to a tile, as a script that golden and Verilog both go through.
+
+A script is a list of steps; what comes back is a list of outcomes, one a step, and the state at the
+end: registers, windows, and what the array macro was asked to do. `Host` is the host's side of a
+simulated tile, whatever simulates it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from golden.analog.array import Array
+from golden.digital import vector_input, vector_output
+from golden.digital.command import CommandPort
+from golden.digital.controller import TileController
+from spec.boundary import Pair
+from spec.commands import Destination, Error, VectorFormat
+from spec.registers import Register, WindowCode, registers
+from spec.tile import TileSpec
+
+STREAM_TIMEOUT_CYCLES = 60
+KEPT = ("ROWS_DONE", "ATTEMPTS", "NOT_PROGRAMMED", "NOT_TRIMMED", "SATURATED", "FORWARDS")
+
+
+@dataclass
+class Script:
+    """A tile's configuration after aresetn, and the steps.
+
+    Steps: ("command", Command, fields), ("packet", destination, codes), ("late packet", ...), which
+    comes while the next command waits for it, ("polarity", bits), ("soft reset",), ("cut", Command,
+    fields, cycles): a command that a soft reset ends about so many cycles after its start, ("known",):
+    POLARITY_VALID.
+    """
+
+    spec: TileSpec
+    set_table: np.ndarray
+    states: tuple[int, int]
+    scales: tuple[int, int]
+    enabled: np.ndarray
+    control: dict[str, int]
+    steps: list[tuple[Any, ...]]
+
+
+@dataclass
+class Found:
+    """What a tile made of a script."""
+
+    answers: list[Any] = field(default_factory=list)
+    packets: list[tuple[int, bytes]] = field(default_factory=list)
+    state: dict[str, Any] = field(default_factory=dict)
+    events: list[tuple[Any, ...]] = field(default_factory=list)
+    cuts: list[Cut] = field(default_factory=list)
+
+    def __eq__(self, other: object) -> bool:
+        """Equal in all; else it says where the first difference is."""
+        assert isinstance(other, Found)
+        for name in ("answers", "packets", "events"):
+            mine, others = getattr(self, name), getattr(other, name)
+            for place, (one, two) in enumerate(zip(mine, others, strict=False)):
+                assert one == two, f"{name} {place}: {one} against {two}"
+            assert len(mine) == len(others), f"{name}: {len(mine)} against {len(others)}"
+        for name, value in self.state.items():
+            assert value == other.state[name], f"{name}: {value} against {other.state[name]}"
+        return self.state.keys() == other.state.keys()
+
+
+class Recorded:
+    """An array macro that lists its boundary events, as the pins show them, on their way."""
+
+    def __init__(self, array: Array) -> None:
+        self.array, self.spec = array, array.spec
+        self.events: list[tuple[Any, ...]] = []
+
+    def integrate_columns(self, durations: Any, lower_swap: int) -> None:
+        self.events.append(("integrate_columns", durations.tolist(), int(lower_swap)))
+        self.array.integrate_columns(durations, lower_swap)
+
+    def integrate_rows(self, durations: Any, row_lower_swap: Any) -> None:
+        self.events.append(("integrate_rows", durations.tolist(), row_lower_swap.tolist()))
+        self.array.integrate_rows(durations, row_lower_swap)
+
+    def integrate_read(self, row: int, pair: Pair, lower_swap: int) -> None:
+        self.events.append(("integrate_read", row, pair, lower_swap))
+        self.array.integrate_read(row, pair, lower_swap)
+
+    def convert_forward(self, active: Any) -> Any:
+        self.events.append(("convert_forward",))
+        return self.array.convert_forward(active)
+
+    def convert_backward(self) -> Any:
+        self.events.append(("convert_backward",))
+        return self.array.convert_backward()
+
+    def convert_read(self, active: Any, repeats: int) -> Any:
+        self.events += [("convert_read",)] * repeats
+        return self.array.convert_read(active, repeats)
+
+    def update(self, row_words: Any, column_words: Any, charge: Any) -> None:
+        pulsed = (column_words > 0) & charge
+        self.events.append(("update", row_words.tolist(), column_words.tolist(), pulsed.tolist()))
+        self.array.update(row_words, column_words, charge)
+
+    def precharge(self, row: int) -> None:
+        self.events.append(("precharge", row))
+        self.array.precharge(row)
+
+    def reset(self, row: int, active: Any) -> None:
+        self.events.append(("reset", row, active.tolist()))
+        self.array.reset(row, active)
+
+    def set(self, row: int, active: Any, minus: Any, step_codes: Any) -> None:
+        self.events.append(("set", row, active.tolist(), minus.tolist(), step_codes.tolist()))
+        self.array.set(row, active, minus, step_codes)
+
+    def wait(self, duration_ns: int) -> None:
+        self.events.append(("wait", duration_ns // self.spec.timing.cycle_ns))
+        self.array.wait(duration_ns)
+
+
+def array_state(array: Array) -> dict[str, Any]:
+    """All that makes two arrays equal."""
+    return {
+        "lower": array.capacitors.lower.tolist(),
+        "g_plus": array.pcm.g_plus.tolist(),
+        "g_minus": array.pcm.g_minus.tolist(),
+        "column_ordinals": array.columns.noise.ordinals.tolist(),
+        "row_ordinals": array.rows.noise.ordinals.tolist(),
+        "clock_ns": array.clock_ns,
+        "updates": array.updates,
+    }
+
+
+def golden_tile(script: Script, array: Array, cuts: Sequence[tuple[Cut, int]] = ()) -> Found:
+    """The script at the golden command port.
+
+    `cuts`: where the soft resets of the "cut" steps fall, and how many of the sequencer's steps after
+    the last whole event, because the pins do not show them.
+    """
+    spec, interrupted = script.spec, InterruptedArray(array)
+    macro, remaining = Recorded(interrupted), list(cuts)
+    control = TileController(
+        spec, macro, script.set_table, script.states, hidden=bool(script.control["HIDDEN"])
+    )
+    control.set_rates(*script.scales)
+    control.active[:] = script.enabled
+    port = CommandPort(control)
+    port.armed, port.bringup = bool(script.control["ARM"]), bool(script.control["BRINGUP"])
+    found, sent = Found(), 0
+    send = {
+        Destination.ROWS: port.send_rows,
+        Destination.COLUMNS: port.send_columns,
+        Destination.WEIGHTS: port.send_weights,
+    }
+    for kind, *arguments in script.steps:
+        if kind == "command":
+            command, fields = arguments
+            found.answers.append(port.execute(command, **fields))
+            for destination, codes in port.results[sent:]:
+                found.packets.append((destination, _packet(script, destination, codes)))
+            sent = len(port.results)
+        elif kind in ("packet", "late packet"):
+            send[arguments[0]](np.array(arguments[1], np.int64))
+        elif kind == "polarity":
+            for row, bit in enumerate(arguments[0]):
+                found.answers.append(port.write_polarity(row, bit))
+        elif kind == "soft reset":
+            port.soft_reset()
+        else:
+            port.polarity_valid()
+    transfers, counters = control.transfers, control.counters
+    journal, dithers = transfers.journal, (control.forward_dither, control.backward_dither)
+    found.state = {
+        "polarity": control.polarity.bits.tolist(),
+        "journal": {
+            "VALID": int(journal.valid),
+            "P_NEW": journal.p_new,
+            "KIND": journal.kind.value,
+            "ROW": journal.row,
+        },
+        "range": {"NEXT_ROW": transfers.next_row, "LAST_ROW": transfers.last_row & 0xFFF},
+        "lfsrs": (control.row_stream.state, control.column_stream.state),
+        "dither": {"FORWARD": dithers[0].count, "BACKWARD": dithers[1].count},
+        "offsets": (control.forward_offsets.tolist(), control.backward_offsets.tolist()),
+        "counters": [
+            counters.rows, counters.attempts, counters.not_programmed, counters.not_trimmed,
+            counters.saturated, port.forwards,
+        ],
+        "unknown": int(port.unknown),
+        **array_state(array),
+    }  # fmt: skip
+    found.events = macro.events
+    return found
+
+
+def _packet(script: Script, destination: Destination, codes: np.ndarray) -> bytes:
+    control = script.control
+    formats = {
+        Destination.ROWS: (control["RAW_FORWARD"], VectorFormat.ROW_CODES),
+        Destination.COLUMNS: (control["RAW_BACKWARD"], VectorFormat.COLUMN_CODES),
+        Destination.WEIGHTS: (1, VectorFormat.RAW),
+    }
+    raw, otherwise = formats[destination]
+    chosen = VectorFormat.RAW if raw else otherwise
+    return vector_output.encoded(script.spec, codes, chosen, control["BACKWARD_SHIFT"])
+
+
+class Host(Protocol):
+    """The host's side of a simulated tile."""
+
+    async def write(self, address: int, word: int) -> int:
+        """An AXI4-Lite write; its response."""
+        ...
+
+    async def read(self, address: int) -> tuple[int, int]:
+        """An AXI4-Lite read: the word, and its response."""
+        ...
+
+    async def send(self, destination: int, packet: bytes) -> None:
+        """Offer a packet; returns at once."""
+        ...
+
+    async def sent(self) -> None:
+        """Wait until all packets offered have been taken."""
+        ...
+
+    async def interrupt(self) -> None:
+        """Wait until irq is high."""
+        ...
+
+    def received(self) -> list[tuple[int, bytes]]:
+        """All packets that came out, with their destinations."""
+        ...
+
+    async def settle(self) -> None:
+        """Wait until nothing is on its way out."""
+        ...
+
+
+class Driver:
+    """The registers of a tile by name."""
+
+    def __init__(self, spec: TileSpec, host: Host) -> None:
+        """One tile's registers."""
+        self.host = host
+        self.table: dict[str, Register] = {r.name: r for r in registers(spec)}
+
+    async def write(self, name: str, **fields: int) -> int:
+        """Write a register; fields not named are 0."""
+        register = self.table[name]
+        return await self.host.write(register.offset, register.pack(**fields))
+
+    async def read(self, name: str) -> dict[str, int]:
+        """A register's fields."""
+        register = self.table[name]
+        word, response = await self.host.read(register.offset)
+        assert response == 0, f"{name}: response {response}"
+        return register.unpack(word)
+
+    async def window(self, code: WindowCode, values: list[int]) -> None:
+        """Write a whole memory."""
+        await self.write("WINDOW", SELECT=code)
+        for value in values:
+            assert await self.host.write(self.table["WINDOW_DATA"].offset, value & 0xFFFFFFFF) == 0
+
+    async def window_values(self, code: WindowCode, count: int) -> list[int]:
+        """Read a memory from its first element on."""
+        await self.write("WINDOW", SELECT=code)
+        words = [(await self.host.read(self.table["WINDOW_DATA"].offset))[0] for _ in range(count)]
+        return [word - (1 << 32) if word >> 31 else word for word in words]
+
+    async def start(self, command: int, **fields: int) -> int:
+        """Write what a command needs, then the command; the response."""
+        if "first" in fields or "last" in fields:
+            await self.write("ROWS", FIRST=fields.get("first", 0), LAST=fields.get("last", 0))
+        if "cycles" in fields:
+            await self.write("IDLE_CYCLES", CYCLES=fields["cycles"])
+        names = ("new_rows", "new_columns", "force", "pair", "minus", "step_code")
+        options = {name.upper(): int(fields[name]) for name in names if name in fields}
+        return await self.write("COMMAND", OPCODE=command, **options)
+
+    async def answer(self) -> Error:
+        """Wait for the interrupt of a command; its error."""
+        await self.host.interrupt()
+        await self.write("IRQ_PENDING", DONE=1, ERROR=1)
+        return Error((await self.read("ERROR"))["COMMAND_ERROR"])
+
+
+async def bring_up(script: Script, host: Host) -> Driver:
+    """Write a script's configuration."""
+    spec, driver = script.spec, Driver(script.spec, host)
+    await driver.write("CONTROL", **script.control)
+    await driver.write("ROW_SCALE", SCALE=script.scales[0])
+    await driver.write("COLUMN_SCALE", SCALE=script.scales[1])
+    await driver.write("ROW_LFSR", STATE=script.states[0])
+    await driver.write("COLUMN_LFSR", STATE=script.states[1])
+    await driver.write("STREAM_TIMEOUT", CYCLES=STREAM_TIMEOUT_CYCLES)
+    await driver.write("MACRO_TIMEOUT", CYCLES=2000)
+    await driver.write("IRQ_ENABLE", DONE=1, ERROR=1)
+    await driver.window(WindowCode.SET_TABLE, script.set_table.tolist())
+    await driver.window(WindowCode.COLUMN_ENABLE, [int(e) for e in script.enabled])
+    for code, lines in (
+        (WindowCode.FORWARD_OFFSETS, spec.columns),
+        (WindowCode.BACKWARD_OFFSETS, spec.rows),
+    ):
+        await driver.window(code, [0] * lines)
+    return driver
+
+
+async def run(script: Script, host: Host) -> Found:
+    """The script at a simulated tile; `events` and the array's state are for the caller to add."""
+    spec, driver, found = script.spec, await bring_up(script, host), Found()
+    late: list[tuple[Destination, Any]] = []
+    for kind, *arguments in script.steps:
+        if kind == "command":
+            command, fields = arguments
+            assert await driver.start(command, **fields) == 0
+            for destination, codes in late:
+                await host.send(destination, vector_input.encoded(destination, np.array(codes)))
+            late.clear()
+            found.answers.append(await driver.answer())
+        elif kind == "packet":
+            packet = vector_input.encoded(arguments[0], np.array(arguments[1], np.int64))
+            await host.send(arguments[0], packet)
+            if arguments[0] is not Destination.WEIGHTS:
+                await host.sent()
+        elif kind == "late packet":
+            late.append((arguments[0], arguments[1]))
+        elif kind == "polarity":
+            await driver.write("WINDOW", SELECT=WindowCode.POLARITY)
+            for bit in arguments[0]:
+                response = await host.write(driver.table["WINDOW_DATA"].offset, bit)
+                error = (await driver.read("ERROR"))["BUS_ERROR"]
+                found.answers.append(Error(error))
+                assert (response == 0) == (error == 0)
+                await driver.write("ERROR")
+        elif kind == "soft reset":
+            await driver.write("RESET", SOFT_RESET=1)
+        else:
+            await driver.write("RESET", POLARITY_VALID=1)
+    await host.settle()
+    found.packets = host.received()
+    counters = [(await driver.read(name))["COUNT"] for name in KEPT]
+    found.state = {
+        "polarity": await driver.window_values(WindowCode.POLARITY, spec.rows),
+        "journal": await driver.read("JOURNAL"),
+        "range": await driver.read("RANGE"),
+        "lfsrs": (
+            (await driver.read("ROW_LFSR"))["STATE"],
+            (await driver.read("COLUMN_LFSR"))["STATE"],
+        ),
+        "dither": await driver.read("DITHER"),
+        "offsets": (
+            await driver.window_values(WindowCode.FORWARD_OFFSETS, spec.columns),
+            await driver.window_values(WindowCode.BACKWARD_OFFSETS, spec.rows),
+        ),
+        "counters": counters,
+        "unknown": (await driver.read("STATUS"))["UNKNOWN"],
+    }
+    return found
