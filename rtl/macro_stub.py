@@ -17,7 +17,8 @@ and `backward_shift`. The weight at column 0 is higher + lower, or the one that 
 
 - higher: RESET makes it 0; SET adds step code << set_shift, or subtracts it with the minus device.
 - lower: PRECHARGE makes it 0; a slot of an UPDATE in which row and column 0 are both high adds 1
-  for a charge, or subtracts 1 for a discharge; it is read with its sign turned by `lower_swap`.
+  for a charge, or subtracts 1 for a discharge, modulo four times a weight code's range; it is read
+  with its sign turned by `lower_swap`, and limited.
 
 So, with a SET table of table[n] = n, rows whose columns all hold the same weight can be loaded,
 programmed, trimmed, transferred and read. With `loopback` low all codes are 0.
@@ -27,7 +28,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Shape, Signal, Value, signed
 from amaranth.lib import wiring
 from amaranth.lib.memory import Memory, ReadPort, WritePort
 from amaranth.lib.wiring import In, Out
@@ -141,42 +142,45 @@ class MacroStub(wiring.Component):
     def _forward(self, m: Module, converted: Value) -> list[Value]:
         """Cycles of each row in FORWARD phases; a code a column."""
         spec, pins = self.spec, self.pins
-        cycles = [Signal(spec.row_code.bits, name=f"row_{row}_cycles") for row in range(spec.rows)]
         counts = pins.request & (pins.phase == Phase.FORWARD)
-        for row, count in enumerate(cycles):
-            with m.If(converted):
-                m.d.sync += count.eq(0)
-            with m.Elif(counts & pins.row_pulse[row] & ~count.all()):
-                m.d.sync += count.eq(count + 1)
-        shift = forward_shift(spec)
-        # One bit more, that a large count is not taken for a negative code.
-        return [
-            Cat(cycles[column % spec.rows][shift:], Const(0, 1)) for column in range(spec.columns)
-        ]
+        cycles = self._cycles(m, "row", pins.row_pulse, counts, converted, spec.row_code.bits)
+        codes = [count[forward_shift(spec) :] for count in cycles]
+        return [codes[column % spec.rows] for column in range(spec.columns)]
 
     def _backward(self, m: Module, converted: Value) -> list[Value]:
         """Cycles of each column in BACKWARD phases, and its sign; a code a row."""
         spec, pins = self.spec, self.pins
-        bits, shift = spec.column_code.bits, backward_shift(spec)
         counts = pins.request & (pins.phase == Phase.BACKWARD)
-        codes = []
-        for column in range(spec.columns):
-            count = Signal(bits, name=f"column_{column}_cycles")
-            negative = Signal(name=f"column_{column}_negative")
-            with m.If(converted):
-                m.d.sync += count.eq(0)
-            with m.Elif(counts & pins.column_pulse[column] & ~count.all()):
-                m.d.sync += [count.eq(count + 1), negative.eq(pins.column_sign[column])]
-            code = Signal(signed(bits + 1), name=f"column_{column}_code")
-            m.d.comb += code.eq(Mux(negative, -(count >> shift), count >> shift))
-            codes.append(code)
+        cycles = self._cycles(m, "column", pins.column_pulse, counts, converted, spec.column_code.bits)
+        negative = Signal(spec.columns)
+        with m.If(counts):
+            m.d.sync += negative.eq(pins.column_sign)
+        magnitudes = [count[backward_shift(spec) :] for count in cycles]
+        codes = [
+            Mux(negative[column], -magnitude, magnitude)
+            for column, magnitude in enumerate(magnitudes)
+        ]
         return [codes[row % spec.columns] for row in range(spec.rows)]
+
+    def _cycles(
+        self, m: Module, side: str, lines: Value, counts: Value, clear: Value, bits: int
+    ) -> list[Signal]:
+        """A counter a line, with a bit more than the longest pulse has: none passes its end."""
+        cycles = [Signal(bits + 1, name=f"{side}_{line}_cycles") for line in range(len(lines))]
+        high = Signal(len(lines))
+        m.d.comb += high.eq(lines & counts.replicate(len(lines)))
+        with m.If(clear):
+            m.d.sync += [count.eq(0) for count in cycles]
+        with m.Else():
+            m.d.sync += [count.eq(count + high[line]) for line, count in enumerate(cycles)]
+        return cycles
 
     def _weight(self, m: Module, working: Signal, converted: Value) -> Value:
         """The weight of the row that was driven by the last READ."""
         spec, pins = self.spec, self.pins
         code = spec.weight_code
-        lowers = [Signal(signed(code.bits), name=f"row_{row}_lower") for row in range(spec.rows)]
+        lower_bits = code.bits + 2
+        lowers = [Signal(signed(lower_bits), name=f"row_{row}_lower") for row in range(spec.rows)]
         m.submodules.highers = highers = Memory(
             shape=signed(code.bits), depth=max(2, spec.rows), init=[]
         )
@@ -207,19 +211,23 @@ class MacroStub(wiring.Component):
             with m.Case(Phase.SET):
                 m.d.comb += [write.en.eq(acts & selected), write.data.eq(saturate(raised, code))]
 
+        # A row that moves, and one that is precharged, are never in one phase.
         updates = pins.request & (pins.phase == Phase.UPDATE) & pins.column_pulse[0]
+        precharges = acts & (pins.phase == Phase.PRECHARGE)
+        moved, emptied = Signal(spec.rows), Signal(spec.rows)
+        change = Signal(signed(2))
+        m.d.comb += [
+            moved.eq(pins.row_pulse & updates.replicate(spec.rows)),
+            emptied.eq(precharges << pins.row_select),
+            change.eq(Mux(pins.column_sign[0], 1, -1)),
+        ]
         for row, lower in enumerate(lowers):
-            with m.If(acts & (pins.phase == Phase.PRECHARGE) & (pins.row_select == row)):
-                m.d.sync += lower.eq(0)
-            with m.Elif(updates & pins.row_pulse[row]):
-                moved = Mux(pins.column_sign[0], lower + 1, lower - 1)
-                limited = _limited(m, moved, code, f"row_{row}_moved")
-                m.d.sync += lower.eq(limited)
+            m.d.sync += lower.eq(Mux(emptied[row], 0, lower + (change & moved[row].replicate(2))))
 
         # The row is sought a cycle after its READ is asked for, long before it is converted.
-        lower = Signal(signed(code.bits))
-        swapped = Signal(signed(code.bits + 1))
-        total = Signal(signed(code.bits + 2))
+        lower = Signal(signed(lower_bits))
+        swapped = Signal(signed(lower_bits + 1))
+        total = Signal(signed(lower_bits + 2))
         m.d.sync += lower.eq(Array(lowers)[pins.row_select])
         m.d.comb += swapped.eq(Mux(pins.lower_swap, -lower, lower))
         with m.Switch(pins.pair):
@@ -248,13 +256,6 @@ class MacroStubTop(Shell):
         super().__init__("stub", stub, names | {"loopback": ("loopback",)})
 
 
-def _limited(m: Module, value: Value, code: Signed, name: str) -> Value:
-    wide = Signal(signed(code.bits + 1), name=name)
-    m.d.comb += wide.eq(value)
-    return saturate(wide, code)
-
-
 def _extended(value: Value, bits: int) -> Value:
-    """Sign-extended to `bits`."""
-    signed_value = value.as_signed()
-    return Cat(signed_value, signed_value[-1].replicate(max(0, bits - len(value))))[:bits]
+    """Extended, by its sign if it has one, to `bits` or more."""
+    return (value | Const(0, Shape(bits, value.shape().signed)))[:bits]
