@@ -222,7 +222,7 @@ class MacroStub(wiring.Component):
             change.eq(Mux(pins.column_sign[0], 1, -1)),
         ]
         for row, lower in enumerate(lowers):
-            m.d.sync += lower.eq(Mux(emptied[row], 0, lower + (change & moved[row].replicate(2))))
+            m.d.sync += lower.eq(Mux(emptied[row], 0, lower + Mux(moved[row], change, 0)))
 
         # The row is sought a cycle after its READ is asked for, long before it is converted.
         lower = Signal(signed(lower_bits))
