@@ -19,7 +19,6 @@ from golden.training import checkpoint, plots
 from golden.training.checkpoint import write_atomically
 from golden.training.config import configure
 from golden.training.loop import Progress, Run, Trainer
-from spec.errors import InputError
 from spec.parameter import to_dict
 
 RUNS = Path("runs")
@@ -45,9 +44,7 @@ def train(run: Run, folder: Path | None, console: Console) -> dict[str, Any]:
     config = configure(run.cell, run.settings)  # the quickest check first
     if folder is None:
         folder = _free_folder()
-    refuse_taken(
-        folder, (RESULT, checkpoint.NAME), f", or go on with --resume {folder}"
-    )
+    refuse_taken(folder, (RESULT, checkpoint.NAME), f", or go on with --resume {folder}")
     dataset = run.load_dataset()
     make_writable(folder)
     if run.cell != "float":

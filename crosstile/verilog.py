@@ -12,6 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
+import crosstile
 from crosstile.folder import RESULT, host, make_writable, refuse_taken, versions, write_json
 from crosstile.register_documents import write_register_documents
 from golden.training.checkpoint import write_atomically
@@ -30,7 +31,7 @@ PACKAGES = (
 )  # fmt: skip
 """What the bytes of the files depend on."""
 DERIVED = {"c_max": 0, "trim_gain": 0}
-"""Follow from other settings where they are not set: the presets hold what comes of the defaults."""
+"""Follow from other settings unless set; what presets have is what follows from the defaults."""
 
 
 def tile_spec(
@@ -70,7 +71,7 @@ def verilog(spec: TileSpec, folder: Path, console: Console) -> dict[str, Any]:
     name, stub = module_name(spec), stub_name(spec)
     size = f"{spec.rows} rows by {spec.columns} columns"
     made = versions(PACKAGES)
-    by = f"crosstile {made.get('crosstile', '')} with Amaranth {made['amaranth']}"
+    by = f"crosstile {crosstile.__version__} with Amaranth {made['amaranth']}"
     seconds: dict[str, float] = {}
     paths: list[Path] = []
 

@@ -1,4 +1,4 @@
-"""A stand-in for the array macro, to be synthesized: answers every phase, with codes that are known.
+"""A stand-in for the array macro, to be synthesized: it answers every phase, with known codes.
 
 So that a board without an array can run the programmer's guide. `ready` comes the cycle after a
 request, a group of codes every cycle from the second one on; a READ's first code, one cycle later.
@@ -39,7 +39,6 @@ from rtl.formats import saturate
 from rtl.phase import groups, index_bits
 from rtl.top import FROM_MACRO, Shell, flat, module_name
 from spec.commands import PairCode, Phase
-from spec.formats import Signed
 from spec.tile import TileSpec
 
 
@@ -96,7 +95,9 @@ class MacroStub(wiring.Component):
                 m.d.comb += converts.eq(1)
         m.d.sync += self.ready.eq(pins.request & ~converts)
 
-        group = Signal(index_bits(max(self._groups(self.spec.rows), self._groups(self.spec.columns))))
+        group = Signal(
+            index_bits(max(self._groups(self.spec.rows), self._groups(self.spec.columns)))
+        )
         given = Signal()  # all groups of the side
         last_group = Mux(
             pins.phase == Phase.CONVERT_BACKWARD,
@@ -151,7 +152,9 @@ class MacroStub(wiring.Component):
         """Cycles of each column in BACKWARD phases, and its sign; a code a row."""
         spec, pins = self.spec, self.pins
         counts = pins.request & (pins.phase == Phase.BACKWARD)
-        cycles = self._cycles(m, "column", pins.column_pulse, counts, converted, spec.column_code.bits)
+        cycles = self._cycles(
+            m, "column", pins.column_pulse, counts, converted, spec.column_code.bits
+        )
         negative = Signal(spec.columns)
         with m.If(counts):
             m.d.sync += negative.eq(pins.column_sign)

@@ -56,8 +56,8 @@ WAIVERS = (
     Waiver(
         "UNUSEDSIGNAL",
         "*Signal is not used*",
-        "Names of fields, for waveforms; clocks and resets of blocks without a register; awprot and "
-        "arprot, which the bus asks for.",
+        "Names of fields, for waveforms; clocks and resets of blocks without a register; awprot "
+        "and arprot, which the bus asks for.",
     ),
     Waiver(
         "VARHIDDEN",
@@ -67,7 +67,7 @@ WAIVERS = (
     Waiver(
         "WIDTHEXPAND",
         "*Operator * expects * bits on the *HS, but *HS's * generates * bits.*",
-        "Operands of two widths are meant: the narrower one is extended, by its sign if it has one.",
+        "Operands of two widths are meant: the narrower one is extended, as its sign asks.",
     ),
     Waiver(
         "WIDTHTRUNC",

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from amaranth.hdl import Elaboratable, Module
+from amaranth.hdl import Elaboratable, Fragment, Module
 
 from golden.digital import vector_input, vector_output
 from rtl.macro_stub import MacroStub, MacroStubTop, backward_shift, forward_shift
@@ -156,7 +156,7 @@ def test_a_vector_comes_back_as_its_pulses_lasted(name: str) -> None:
     on_a_board(spec, story)
 
 
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize("name", ["tiny", "lanes"])
 def test_weights_are_loaded_updated_transferred_and_read(name: str) -> None:
     spec = SHAPES[name]
     row, scale = spec.rows - 1, 1 << spec.column_code.bits
@@ -194,8 +194,11 @@ def test_weights_are_loaded_updated_transferred_and_read(name: str) -> None:
 
 
 def test_the_stub_has_the_pins_of_the_tile_the_other_way_round() -> None:
-    for spec in (preset("small"), replace(preset("small"), rows=1, columns=1)):
-        tile, stub = Top(spec).signature.members, MacroStubTop(spec).signature.members
+    for spec in (preset("tiny"), replace(preset("tiny"), rows=1, columns=1)):
+        tops = Top(spec), MacroStubTop(spec)
+        for top in tops:
+            Fragment.get(top, None)  # Amaranth asks that what is made is used
+        tile, stub = (top.signature.members for top in tops)
         pins = {name: tile[name].flip() for name in tile if name.startswith("macro_")}
         own = {name: stub[name] for name in stub if name.startswith("macro_")}
         assert own == pins
