@@ -271,6 +271,7 @@ TINY = replace(preset("tiny"), transfer=replace(preset("tiny").transfer, set_shi
 SPECS = {
     "tiny": TINY,
     "one": replace(TINY, rows=1, columns=1),
+    "synchronised": replace(TINY, rows=2, host=replace(TINY.host, synchroniser_flops=2)),
     "lanes": replace(
         TINY,
         rows=6,
