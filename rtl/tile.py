@@ -130,8 +130,15 @@ class Tile(wiring.Component):
             polarity.write.eq(transfer.flip | (host.use & host.write)),
             polarity.row.eq(Mux(host.use, host.index, transfer.flip_row)),
             polarity.polarity.eq(Mux(host.use, host.data, transfer.flip_to)),
-            polarity.read_row.eq(Mux(host.use, host.index, transfer.polarity_row)),
+            polarity.read_row.eq(
+                Mux(
+                    host.use,
+                    host.index,
+                    Mux(transfer.busy, transfer.polarity_row, self.controller.polarity_row),
+                )
+            ),
             transfer.polarity_bit.eq(polarity.read_bit),
+            self.controller.polarity_bit.eq(polarity.read_bit),
         ]
         m.d.sync += host.value.eq(polarity.read_bit)
 

@@ -84,7 +84,7 @@ class PinMacro:
     delay: int = 0
     dead: bool = False
     events: list[tuple[Any, ...]] = field(default_factory=list)
-    cuts: list[Cut] = field(default_factory=list)
+    cut: Cut | None = None
 
     def __post_init__(self) -> None:
         """Nothing is asked yet."""
@@ -135,17 +135,19 @@ class PinMacro:
         if opened is not None:
             phase, self.open = Phase(opened.phase), opened
             if phase in DRIVES and len(self.slots) < self._window(phase):
-                cut = Cut(before, True, len(self.slots))
+                slots = len(self.slots)
+                cut = Cut(before, True, slots if phase is Phase.UPDATE else 0)
                 self._end()
+                self.events[-1] = ("cut", self.events[-1][0], cut.slots)
             elif phase in DRIVES or phase is Phase.IDLE or phase in STROBES:
                 self._end()
                 cut = Cut(len(self.events))
             elif self.codes is None or self.sent * self.spec.converters.lanes < len(self.codes):
-                cut = Cut(before - (self.codes is not None), True)
                 self._take_back()
+                cut = Cut(len(self.events), True)
         self.open, self._driving = None, False
         self.array.clear_integrators()
-        self.cuts.append(cut)
+        self.cut = cut
 
     def _take_back(self) -> None:
         """A conversion not returned has taken its time, and drawn no noise."""
