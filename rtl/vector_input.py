@@ -34,11 +34,13 @@ class VectorInput(wiring.Component):
     its column, and `weights_done` ends it, good or bad. `error.code` is not NONE in the one cycle
     in which a bad packet ends.
 
-    `drop` forgets what waits and discards the packet in hand to its end. `silent`: nothing moves.
+    `give_up` discards the packet in hand to its end; `drop` does, and forgets what waits. `silent`:
+    nothing moves.
     """
 
     i: AxiStream
     drop: Signal
+    give_up: Signal
     silent: Signal
     error: Any
     row_write: Signal
@@ -73,6 +75,7 @@ class VectorInput(wiring.Component):
             {
                 "i": In(AxiStreamSignature(self.axis_bytes)),
                 "drop": In(1),
+                "give_up": In(1),
                 "silent": Out(1),
                 "error": Out(error),
                 "row_write": Out(1),
@@ -95,9 +98,19 @@ class VectorInput(wiring.Component):
         """What a drop clears, and around it the knowledge of where in a packet the port is."""
         m = Module()
         buffer = SkidBuffer(beat_layout(self.axis_bytes))
-        cleared = self._reader(buffer.o)
+        rows_come, columns_come, discard = Signal(), Signal(), Signal()
+        cleared = self._reader(buffer.o, rows_come, columns_come)
         cleared.submodules.buffer = buffer
-        m.submodules.reader = ResetInserter(self.drop)(cleared)
+        m.submodules.reader = ResetInserter(discard)(cleared)
+        m.d.comb += discard.eq(self.drop | self.give_up)
+        for waiting, come, take in (
+            (self.rows_waiting, rows_come, self.rows_take),
+            (self.columns_waiting, columns_come, self.columns_take),
+        ):
+            with m.If(self.drop | take):
+                m.d.sync += waiting.eq(0)
+            with m.Elif(come & ~discard):
+                m.d.sync += waiting.eq(1)
 
         port = self.i
         inside, still_inside, discarding = Signal(), Signal(), Signal()
@@ -114,14 +127,14 @@ class VectorInput(wiring.Component):
             self.silent.eq(~taken & ~(self.weights.valid & self.weights.ready)),
         ]
         m.d.sync += inside.eq(still_inside)
-        with m.If(self.drop):
+        with m.If(discard):
             m.d.sync += discarding.eq(still_inside)
         with m.Elif(taken & port.tlast):
             m.d.sync += discarding.eq(0)
         return m
 
-    def _reader(self, beats: stream.Interface) -> Module:
-        """Takes a packet's beats, then judges it."""
+    def _reader(self, beats: stream.Interface, rows_come: Signal, columns_come: Signal) -> Module:
+        """Takes a packet's beats, then judges it: a good vector comes."""
         m = Module()
         beat = beats.payload
         # One more than a good packet can have, an empty beat at its end included: too long.
@@ -151,10 +164,6 @@ class VectorInput(wiring.Component):
                 m.d.comb += held_back.eq(~self.weights_open | self.weights_done)
 
         m.d.sync += [self.error.code.eq(Error.NONE), self.weights_done.eq(0)]
-        with m.If(self.rows_take):
-            m.d.sync += self.rows_waiting.eq(0)
-        with m.If(self.columns_take):
-            m.d.sync += self.columns_waiting.eq(0)
         with m.FSM():
             with m.State("TAKE"):
                 m.d.comb += beats.ready.eq(unpacked & ~(first & held_back))
@@ -186,10 +195,10 @@ class VectorInput(wiring.Component):
                         first.eq(1),
                         Cat(place, strayed, gap, bad_code).eq(0),
                     ]
-                    with m.If(good & (begun_as == Destination.ROWS)):
-                        m.d.sync += self.rows_waiting.eq(1)
-                    with m.If(good & (begun_as == Destination.COLUMNS)):
-                        m.d.sync += self.columns_waiting.eq(1)
+                    m.d.comb += [
+                        rows_come.eq(good & (begun_as == Destination.ROWS)),
+                        columns_come.eq(good & (begun_as == Destination.COLUMNS)),
+                    ]
                     m.next = "TAKE"
         return m
 

@@ -1,8 +1,9 @@
 """Cycles of each command: windows, conversions, passes over the columns, and the stated overhead.
 
 Counted from the cycle of the COMMAND strobe in the tile to the cycle of the answer, with vectors
-already waiting, room for the result, and a macro that answers in the next cycle. What the host's
-bus and its software take is not in it. tests/equivalence/test_cycles.py holds each against the RTL.
+already waiting, room for the result, a macro that answers in the next cycle, and no synchronisers.
+What the host's bus and its software take is not in it. tests/equivalence/test_cycles.py holds each
+against the RTL.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""docs/programmers-guide.md, run block after block against a simulated tile and the golden array."""
+"""docs/programmers-guide.md, run block after block on a simulated tile with the golden array."""
 
 from __future__ import annotations
 

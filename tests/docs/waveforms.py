@@ -37,7 +37,9 @@ SPEC = replace(
     codes=replace(_tiny.codes, pwm_bits=2, column_bits=2),
     update=replace(_tiny.update, slots=4),
     converters=replace(_tiny.converters, calibration_log2=0),
-    transfer=replace(_tiny.transfer, set_shift=6, prog_limit=2, prog_tol=24, trim_limit=2, trim_gain=12),
+    transfer=replace(
+        _tiny.transfer, set_shift=6, prog_limit=2, prog_tol=24, trim_limit=2, trim_gain=12
+    ),
 )
 LONG = replace(SPEC, codes=replace(SPEC.codes, pwm_bits=5))
 """With a window that a host can reach into."""

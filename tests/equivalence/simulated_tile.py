@@ -1,7 +1,7 @@
 """A simulated tile that plain code drives: calls return when the simulator has come that far.
 
-The host's side is `SimulatedHost`, the macro `PinMacro`. The streams and the macro never wait, so that
-cycles can be counted; only AXI4-Lite has random stalls, which no count sees.
+The host's side is `SimulatedHost`, the macro `PinMacro`. The streams and the macro never wait, so
+that cycles can be counted; only AXI4-Lite has random stalls, which no count sees.
 """
 
 from __future__ import annotations

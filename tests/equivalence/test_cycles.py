@@ -160,7 +160,7 @@ def stated(spec: TileSpec, late: int = 0) -> dict[str, int]:
     return {name: value.total(late) for name, value in found.items()}
 
 
-CASES = [*((name, 0) for name in SPECS), ("lanes", 3)]
+CASES = [*((name, 0) for name in SPECS), ("leak", 3)]
 
 
 @pytest.mark.parametrize(("name", "late"), CASES)

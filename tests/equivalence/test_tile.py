@@ -363,8 +363,10 @@ def test_wrong_use_is_told_and_the_tile_goes_on() -> None:
         ("command", Command.PRECHARGE, {"first": 0}),
         ("command", Command.IDLE, {"cycles": 0}),
         ("command", Command.UPDATE, {}),
-        ("command", Command.FORWARD, {}),  # nobody sends its packet
+        ("packet", Destination.COLUMNS, errors),
+        ("command", Command.FORWARD, {}),  # nobody sends its packet; the other one waits on
         ("command", Command.LOAD, {"first": 0}),
+        ("command", Command.BACKWARD, {}),
         ("packet", Destination.ROWS, row_codes),
         ("command", Command.FORWARD, {}),
         *(
