@@ -300,7 +300,9 @@ CUT_COMMANDS = {
 
 
 @pytest.mark.parametrize("name", CUT_COMMANDS)
-@pytest.mark.parametrize("seed", [0, *(pytest.param(s, marks=pytest.mark.slow) for s in (1, 2, 3))])
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(s, marks=pytest.mark.exhaustive) for s in (1, 2, 3))]
+)
 def test_a_soft_reset_anywhere_and_what_comes_after(name: str, seed: int) -> None:
     command, fields, longest = CUT_COMMANDS[name]
     rng = np.random.default_rng([seed, longest])
