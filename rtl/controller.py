@@ -226,7 +226,8 @@ class Controller(wiring.Component):
                 m.next = then
             with m.Elif(bad):
                 end(self.vector_error_code)
-            with m.Elif(silence == self.stream_timeout):
+            # Not equal to: the host may lower a time-out while it runs.
+            with m.Elif(silence >= self.stream_timeout):
                 m.d.comb += self.drop.eq(1)
                 end(Error.STREAM_TIMEOUT)
 
@@ -405,7 +406,7 @@ class Controller(wiring.Component):
                 m.d.comb += self.abort.eq(self.command & (word.opcode == Command.ABORT))
                 m.d.sync += silence.eq(Mux(self.weights_open & self.silent, silence + 1, 0))
                 m.d.comb += self.weights_timeout.eq(
-                    self.weights_open & (silence == self.stream_timeout)
+                    self.weights_open & (silence >= self.stream_timeout)
                 )
                 m.d.comb += self.drop.eq(self.weights_timeout)
                 with m.If(self.transfer_answered):
