@@ -55,6 +55,7 @@ class Controller(wiring.Component):
 
     `command` is a strobe of one cycle with `word`. `phase` goes to the phase driver, `start` to the
     transfer sequencer; `transfer_working` says that the sequencer asks for a phase of its own.
+    `polarity_bit` is that of `polarity_row` a cycle before.
     """
 
     command: Signal
@@ -71,6 +72,8 @@ class Controller(wiring.Component):
     stream_timeout: Signal
     any_normal: Signal
     any_inverted: Signal
+    polarity_row: Signal
+    polarity_bit: Signal
     column_enable: Signal
     busy: Signal
     answered: Signal
@@ -116,6 +119,7 @@ class Controller(wiring.Component):
     set_code: Signal
     set_minus: Signal
 
+    calibrates: Signal
     calibrated: Signal
     forwarded: Signal
     raw_access: Signal
@@ -140,6 +144,8 @@ class Controller(wiring.Component):
                 "stream_timeout": In(TIMEOUT_BITS),
                 "any_normal": In(1),
                 "any_inverted": In(1),
+                "polarity_row": Out(row_bits(spec)),
+                "polarity_bit": In(1),
                 "column_enable": In(spec.columns),
                 "busy": Out(1),
                 "answered": Out(1),
@@ -180,6 +186,7 @@ class Controller(wiring.Component):
                 "set_column": Out(index_bits(spec.columns)),
                 "set_code": Out(STEP_BITS),
                 "set_minus": Out(1),
+                "calibrates": Out(1),
                 "calibrated": Out(1),
                 "forwarded": Out(1),
                 "raw_access": Out(1),
@@ -206,7 +213,7 @@ class Controller(wiring.Component):
         column = Signal(index_bits(spec.columns))
         group = Signal(index_bits(column_groups))
         m.d.comb += [self.convert_use.eq(use), request.swap.eq(inverted), request.row.eq(row)]
-        m.d.comb += request.pair.eq(flags.pair)
+        m.d.comb += [request.pair.eq(flags.pair), self.polarity_row.eq(row)]
         read_repeats, zero_repeats = (
             (1 << log2) - 1
             for log2 in (spec.converters.read_average_log2, spec.converters.calibration_log2)
@@ -336,6 +343,7 @@ class Controller(wiring.Component):
                 with m.If(self.output_free):
                     convert(Use.READ_ZERO, Phase.CONVERT_READ, read_repeats, "CONVERT")
             with m.State("READ"):
+                m.d.comb += request.swap.eq(self.polarity_bit)
                 ask(Phase.READ, "READ_PHASE")
             with m.State("READ_PHASE"):
                 done(go("READ_CONVERT"))
@@ -536,6 +544,7 @@ class Controller(wiring.Component):
             with m.Case(Command.READ):
                 m.next = "READ_ZERO"
             with m.Case(Command.CALIBRATE):
+                m.d.comb += self.calibrates.eq(1)
                 m.next = "AUTO_ZERO_COLUMNS"
             with m.Case(Command.TRANSFER, Command.LOAD, Command.INIT):
                 m.d.comb += self.discard_journal.eq(self.journal_valid)

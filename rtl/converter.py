@@ -127,7 +127,7 @@ class Converter(wiring.Component):
     `beat` announces `group` of raw codes, sign-extended; `last`, that it is the side's last group;
     `conversion_last`, that the conversion is the last of its set. `o_slopes` says where the
     clipped ReLU has slope one, `o_rails` how many raw codes of a FORWARD or BACKWARD stand at a
-    rail. `forward_done` and `backward_done` step the dithers. The windows are used while idle.
+    rail. The windows are used while idle.
     """
 
     start: Signal
@@ -140,8 +140,6 @@ class Converter(wiring.Component):
     column_enable: Signal
     forward_dither: Signal
     backward_dither: Signal
-    forward_done: Signal
-    backward_done: Signal
     o_valid: Signal
     o_use: Signal
     o_group: Signal
@@ -173,8 +171,6 @@ class Converter(wiring.Component):
                 "column_enable": In(spec.columns),
                 "forward_dither": In(max(1, fraction_bits)),
                 "backward_dither": In(max(1, fraction_bits)),
-                "forward_done": Out(1),
-                "backward_done": Out(1),
                 "o_valid": Out(1),
                 "o_use": Out(USE_BITS),
                 "o_group": Out(group_bits),
@@ -235,8 +231,6 @@ class Converter(wiring.Component):
             backward.write.eq(valid & (use == Use.AUTO_ZERO_ROWS)),
             sums.write.eq(valid & (use == Use.READ)),
             zeros.write.eq(valid & (use == Use.READ_ZERO)),
-            self.forward_done.eq(valid & last & (use == Use.FORWARD)),
-            self.backward_done.eq(valid & last & (use == Use.BACKWARD)),
         ]
 
         codes, slopes, rails = [], [], []

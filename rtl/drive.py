@@ -1,7 +1,7 @@
 """All that moves the macro's pins: phases, line drivers, update streams, selects.
 
 A phase's selects are registers that are loaded before its request. `enable` low, or a reset, makes
-`request`, the lines and `set_write` inactive in the next cycle.
+`request`, the lines and `set_write` inactive in the next cycle. The pin `clear` is the parent's.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ def pins_signature(spec: TileSpec) -> wiring.Signature:
     rows, columns = spec.rows, spec.columns
     return wiring.Signature(
         {
+            "clear": Out(1),
             "request": Out(1),
             "phase": Out(PHASE_BITS),
             "row_pulse": Out(rows),

@@ -18,7 +18,8 @@ from spec.tile import TileSpec
 class Known(wiring.Component):
     """`blanked`: an INIT committed `row`. `valid`: the host vouches. `lost`: raw access began.
 
-    `calibrates`: offsets were auto-zeroed, or one was written.
+    `calibrates`: an auto-zero begins, and the offsets are none until `offsets`: it is complete, or
+    the host has written one.
     """
 
     blanked: Signal
@@ -26,6 +27,7 @@ class Known(wiring.Component):
     valid: Signal
     lost: Signal
     calibrates: Signal
+    offsets: Signal
     unknown: Signal
     calibrated: Signal
 
@@ -39,6 +41,7 @@ class Known(wiring.Component):
                 "valid": In(1),
                 "lost": In(1),
                 "calibrates": In(1),
+                "offsets": In(1),
                 "unknown": Out(1, init=1),  # pyright: ignore[reportCallIssue]
                 "calibrated": Out(1),
             }
@@ -47,8 +50,8 @@ class Known(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """A counter."""
         m = Module()
-        with m.If(self.calibrates):
-            m.d.sync += self.calibrated.eq(1)
+        with m.If(self.calibrates | self.offsets):
+            m.d.sync += self.calibrated.eq(self.offsets)
         covered = Signal(index_bits(self.spec.rows))
         with m.If(self.lost):
             m.d.sync += [self.unknown.eq(1), covered.eq(0)]

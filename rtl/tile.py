@@ -130,8 +130,15 @@ class Tile(wiring.Component):
             polarity.write.eq(transfer.flip | (host.use & host.write)),
             polarity.row.eq(Mux(host.use, host.index, transfer.flip_row)),
             polarity.polarity.eq(Mux(host.use, host.data, transfer.flip_to)),
-            polarity.read_row.eq(Mux(host.use, host.index, transfer.polarity_row)),
+            polarity.read_row.eq(
+                Mux(
+                    host.use,
+                    host.index,
+                    Mux(transfer.busy, transfer.polarity_row, self.controller.polarity_row),
+                )
+            ),
             transfer.polarity_bit.eq(polarity.read_bit),
+            self.controller.polarity_bit.eq(polarity.read_bit),
         ]
         m.d.sync += host.value.eq(polarity.read_bit)
 
@@ -216,7 +223,8 @@ class Tile(wiring.Component):
             self.known.valid.eq(bank.reset.polarity_valid),
             self.known.lost.eq(controller.raw_access),
             self.known.row.eq(self.journal.row),
-            self.known.calibrates.eq(controller.calibrated | self._offset_written()),
+            self.known.calibrates.eq(controller.calibrates),
+            self.known.offsets.eq(controller.calibrated | self._offset_written()),
             self.known.blanked.eq(transfer.row_committed & (self.journal.kind == RangeKind.INIT)),
             bank.forwards.count.eq(controller.forwarded),
             bank.rows_done.count.eq(transfer.row_committed),
@@ -349,6 +357,10 @@ class Tile(wiring.Component):
         m.d.comb += drive.begin.ready.eq(both)
         for name in self.pins.signature.members:
             pin, inner = getattr(self.pins, name), getattr(drive.pins, name)
+            if name == "clear":
+                # What was integrated for a phase that came to nothing must not be read later.
+                m.d.sync += pin.eq(soft_reset | (drive.done & drive.failed) | ~drive.enable)
+                continue
             live = name in ("request", "row_pulse", "column_pulse", "set_write")
             # Behind the registers, so that it acts at once.
             m.d.comb += pin.eq(Mux(self.analog_safe, 0, inner) if live else inner)
@@ -359,6 +371,7 @@ class Tile(wiring.Component):
         drive, converter, lanes = self.drive, self.converter, self.spec.converters.lanes
         working = transfer.busy
         read_use = Mux(transfer.read_zero, Use.READ_ZERO, Use.READ)
+        rails = Signal(range(max(spec.rows, spec.columns) + 1))
         m.d.comb += [
             drive.ready.eq(self.ready),
             drive.convert_valid.eq(self.convert_valid),
@@ -372,13 +385,19 @@ class Tile(wiring.Component):
             converter.column_enable.eq(self.column_enable.bits),
             converter.forward_dither.eq(self.forward_dither.value),
             converter.backward_dither.eq(self.backward_dither.value),
-            self.forward_dither.next.eq(converter.forward_done),
-            self.backward_dither.next.eq(converter.backward_done),
+            # What a vector counts is counted when it is complete, not group by group: a soft reset
+            # before leaves no trace of it.
+            self.forward_dither.next.eq(controller.finish & (converter.o_use == Use.FORWARD)),
+            self.backward_dither.next.eq(controller.finish & (converter.o_use == Use.BACKWARD)),
             controller.convert_out.eq(converter.o_valid & converter.o_last & ~working),
             transfer.read.valid.eq(converter.o_valid & working),
             transfer.read.group.eq(converter.o_group),
-            self.bank.saturated.count.eq(Mux(converter.o_valid, converter.o_rails, 0)),
+            self.bank.saturated.count.eq(Mux(controller.finish, rails, 0)),
         ]
+        with m.If(converter.start | soft_reset):
+            m.d.sync += rails.eq(0)
+        with m.Elif(converter.o_valid):
+            m.d.sync += rails.eq(rails + converter.o_rails)
         for lane in range(lanes):
             code = converter.o_codes.word_select(lane, 16)
             bits = spec.weight_code.bits

@@ -31,8 +31,6 @@ from spec.tile import SET_STEP_CODES, TileSpec
 ERROR_BITS = max(Error).bit_length()
 STEP_CODE_BITS = (SET_STEP_CODES - 1).bit_length()
 COMPENSATION_BITS = 8
-SETTLE_CYCLES = 2
-"""From the flip: a cycle until the bank has the bit, one until it has been read."""
 
 
 class State(IntEnum):
@@ -286,7 +284,7 @@ class TransferSequencer(wiring.Component):
 
     def _states(self, m: Module, wires: _Wires) -> None:
         spec, transfer, journal = self.spec, self.spec.transfer, self.journal
-        aborting, settled = Signal(), Signal(range(SETTLE_CYCLES + 1))
+        aborting, settled = Signal(), Signal()
         load_first, load_last = Signal(row_bits(spec)), Signal(row_bits(spec))
         taken = Signal(range(spec.columns + 2))
         is_load, is_init = journal.kind == RangeKind.LOAD, journal.kind == RangeKind.INIT
@@ -391,8 +389,7 @@ class TransferSequencer(wiring.Component):
                     journal.start_first.eq(load_first),
                     journal.start_last.eq(load_last),
                 ]
-                # It has not begun, so that there is nothing to abort.
-                m.d.sync += [taken.eq(come), aborting.eq(0)]
+                m.d.sync += taken.eq(come)
                 with m.If(self.weights_done):
                     with m.If(self.weights_error != Error.NONE):
                         answer(self.weights_error)
@@ -428,8 +425,9 @@ class TransferSequencer(wiring.Component):
                     wires.passing.eq(is_init & ~wires.loaded),
                     journal.open_p_new.eq(~is_init & inverted),
                 ]
-                m.d.sync += settled.eq(settled + (settled != SETTLE_CYCLES))
-                with m.If(Mux(is_init, wires.loaded, settled == SETTLE_CYCLES)):
+                # A LOAD comes to its row only now: its bit takes a cycle.
+                m.d.sync += settled.eq(1)
+                with m.If(Mux(is_init, wires.loaded, settled)):
                     m.d.comb += journal.open.eq(1)
                     with m.If(is_load):
                         m.next = "READ_ZERO"
@@ -440,18 +438,17 @@ class TransferSequencer(wiring.Component):
                 ask(Phase.PRECHARGE, go(State.FLIP))
 
             with state(State.FLIP):
-                m.d.comb += self.flip.eq(settled == 0)
+                # Before a READ asks with the new bit, it passes through its state of rest.
+                m.d.comb += self.flip.eq(1)
                 m.d.sync += [
-                    settled.eq(settled + 1),
                     wires.attempt.eq(0),
                     wires.trains.eq(0),
                     self.unfinished.eq(0),
                 ]
-                with m.If(settled == SETTLE_CYCLES):
-                    with m.If(is_init):
-                        m.next = "ERASE"
-                    with m.Else():
-                        m.next = "READ_LOWER"
+                with m.If(is_init):
+                    m.next = "ERASE"
+                with m.Else():
+                    m.next = "READ_LOWER"
 
             with state(State.READ_LOWER):
                 read(PairCode.LOWER, go(State.ERASE))
@@ -554,31 +551,32 @@ class TransferSequencer(wiring.Component):
                         m.next = "CONVERT"
                     with m.Else():
                         m.next = "DRIVE"
+            # Nothing is asked for unless a state wants it, from whatever state this one starts.
             with m.State("DRIVE"):
                 m.d.comb += [
-                    wires.asking.eq(1),
+                    wires.asking.eq(wires.reading),
                     asked.phase.eq(Phase.READ),
                     asked.pair.eq(wires.pair),
                 ]
-                with m.If(wires.failed):
+                with m.If(wires.failed | ~wires.reading):
                     m.next = "REST"
                 with m.Elif(wires.over):
                     m.next = "CONVERT"
             with m.State("CONVERT"):
                 m.d.comb += [
-                    wires.asking.eq(1),
+                    wires.asking.eq(wires.reading),
                     asked.phase.eq(Phase.CONVERT_READ),
                     asked.hold.eq(~last),
                 ]
-                with m.If(wires.failed):
+                with m.If(wires.failed | ~wires.reading):
                     m.next = "REST"
                 with m.Elif(wires.over):
                     m.d.sync += conversion.eq(conversion + 1)
                     with m.If(last):
                         m.next = "CODES"
             with m.State("CODES"):
-                with m.If(wires.zero | arrived):
-                    m.d.comb += wires.read_over.eq(1)
+                with m.If(wires.zero | arrived | ~wires.reading):
+                    m.d.comb += wires.read_over.eq(wires.reading)
                     m.next = "REST"
 
     # -- the columns -------------------------------------------------------------------------

@@ -167,7 +167,7 @@ class VectorOutput(wiring.Component):
             if place_bits > 1:
                 beat_codes = beat_codes.word_select(read_place[1:], len(codes))
             half = len(codes) // 2
-            lower = Mux(raw & read_place[0], beat_codes[half:], beat_codes[:half])
+            lower = Mux(read_place[0], beat_codes[half:], beat_codes[:half])
             m.d.sync += [
                 valid.eq(read_valid),
                 last.eq(read_last),

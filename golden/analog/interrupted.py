@@ -26,15 +26,17 @@ class InterruptedArray:
         """Boundary events begun."""
         self._cut_at = NEVER
         self._slots = self._conversions = 0
+        self._begun = True
 
-    def cut(self, event: int, slots: int = 0, conversions: int = 0) -> None:
+    def cut(self, event: int, slots: int = 0, conversions: int = 0, begun: bool = True) -> None:
         """Let a soft reset fall in boundary event number `event` from now; 0 is the next.
 
         Where it is an UPDATE, `slots` are delivered; where a conversion, `conversions` (of its
-        repeats) are returned. With all of them, it falls between this event and the next.
+        repeats) are returned, and the next has `begun` or not. With all of them, it falls between
+        this event and the next.
         """
         self._cut_at = self.events + event
-        self._slots, self._conversions = slots, conversions
+        self._slots, self._conversions, self._begun = slots, conversions, begun
 
     def _falls_here(self) -> bool:
         self.events += 1
@@ -134,6 +136,6 @@ class InterruptedArray:
         return self.array.convert_read(active, repeats)
 
     def _end_conversion(self, repeats: int) -> None:
-        if self._conversions < repeats:
+        if self._conversions < repeats and self._begun:
             self.array.wait(self.array.spec.timing.conversion_ns)
         self._end()

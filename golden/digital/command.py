@@ -27,7 +27,7 @@ row out of turn counts for nothing. Or the host, having restored the polarity, s
 dithers, offsets, tables, configuration (the enables among them), counters, `unknown` and `covered`;
 it clears held and waiting vectors, the derivative mask, an abort and the state within a row. What
 counts an event (attempts, dithers) counts when the event has returned. An UPDATE cut short takes
-its draws back; CALIBRATE writes the offsets of a side when it has them all.
+its draws back; a CALIBRATE cut short leaves no good offset (`calibrated`).
 
 *Ranges.* Rows next_row..last_row are to go; both are signed, and -1 is a last_row before row 0.
 ABORT completes the row in hand (while idle: that of a valid journal) and ends the range; with no
@@ -99,6 +99,8 @@ class CommandPort:
         self.control, self.spec = control, control.spec
         self.armed = self.bringup = self.safe = False
         self.unknown, self.covered = True, 0
+        self.calibrated = False
+        """Offsets were auto-zeroed or written since aresetn."""
         self.forwards = 0
         """FORWARD commands answered without error."""
         self.results: list[tuple[Destination, IntArray]] = []
@@ -322,7 +324,9 @@ class CommandPort:
         return Error.NONE
 
     def _calibrate(self, request: Request) -> Error:
+        self.calibrated = False
         self.control.calibrate()
+        self.calibrated = True
         return Error.NONE
 
     def _idle(self, request: Request) -> Error:
@@ -396,7 +400,7 @@ class CommandPort:
         """
         self.soft_reset()
         control, transfers = self.control, self.control.transfers
-        self.armed = self.bringup = False
+        self.armed = self.bringup = self.calibrated = False
         self._lose_state()
         self.forwards = 0
         vars(control.counters).update(vars(Counters()))

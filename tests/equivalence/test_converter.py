@@ -63,11 +63,12 @@ class Bench(Elaboratable):
         block, (forward, backward) = self.converter, self.dithers
         m.submodules.converter = block
         m.submodules.forward, m.submodules.backward = forward, backward
+        done = block.o_valid & block.o_last
         m.d.comb += [
             block.forward_dither.eq(forward.value),
             block.backward_dither.eq(backward.value),
-            forward.next.eq(block.forward_done),
-            backward.next.eq(block.backward_done),
+            forward.next.eq(done & (block.o_use == Use.FORWARD)),
+            backward.next.eq(done & (block.o_use == Use.BACKWARD)),
         ]
         return m
 

@@ -14,7 +14,7 @@ few = settings(max_examples=20, deadline=None)
 
 
 def rtl_polarity(rows: int, writes: list[tuple[int, int]]):
-    """After each write: the bits, and the phases with the rows they drive."""
+    """After each write: the bits, the row's own, and the phases with the rows they drive."""
     block, found = PolarityBank(rows), []
 
     async def bench(ctx) -> None:
@@ -24,12 +24,15 @@ def rtl_polarity(rows: int, writes: list[tuple[int, int]]):
             ctx.set(block.write, 1)
             await ctx.tick()
             ctx.set(block.write, 0)
+            ctx.set(block.read_row, row)
+            await ctx.tick()
+            read = ctx.get(block.read_bit)
             phases = []
             for phase, exists in ((0, block.any_normal), (1, block.any_inverted)):
                 ctx.set(block.phase, phase)
                 if ctx.get(exists):
                     phases.append((phase, ctx.get(block.live)))
-            found.append((ctx.get(block.bits), phases))
+            found.append((ctx.get(block.bits), read, phases))
 
     simulate(block, bench)
     return found
@@ -40,7 +43,7 @@ def golden_polarity(rows: int, writes: list[tuple[int, int]]):
     for row, bit in writes:
         bank.flip_to(row, bit)
         phases = [(int(p), packed(lines)) for p, lines in bank.phases(np.ones(rows, np.int64))]
-        found.append((packed(bank.bits), phases))
+        found.append((packed(bank.bits), int(bank.bits[row]), phases))
     return found
 
 

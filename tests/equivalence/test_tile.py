@@ -18,7 +18,7 @@ from spec.presets import preset
 from spec.tile import TileSpec
 from tests.equivalence.bench import simulate
 from tests.equivalence.macro import NAMES, PinMacro, Pins
-from tests.equivalence.tile_script import Found, Script, array_state, golden_tile, run
+from tests.equivalence.tile_script import Found, Moment, Script, array_state, golden_tile, run
 
 LIMIT_CYCLES = 60_000
 
@@ -87,6 +87,10 @@ class SimulatedHost:
     def received(self) -> list[tuple[int, bytes]]:
         return self.incoming
 
+    async def wait(self, cycles: int) -> None:
+        if cycles:
+            await self.ctx.tick().repeat(cycles)
+
     async def settle(self) -> None:
         await self.ctx.tick().repeat(40 + 3 * self.tile.spec.rows)
 
@@ -144,7 +148,7 @@ def rtl_tile(script: Script, array: Array, seed: int) -> Found:
 
     benches = (pins, sender, receiver)
     simulate(tile, host, background=benches, limit_cycles=LIMIT_CYCLES)
-    found[0].events = macro.events
+    found[0].events, found[0].cut = macro.events, macro.cut
     found[0].state |= array_state(array)
     return found[0]
 
@@ -180,6 +184,28 @@ def check(case: Script, seed: int) -> None:
     """Both end alike, in all that can be seen."""
     one, two = arrays(case.spec, seed)
     assert rtl_tile(case, one, seed) == golden_tile(case, two)
+
+
+MOMENTS = [
+    Moment(),
+    Moment(after=True),
+    Moment(at_once=True),
+    *(Moment(steps) for steps in range(6)),
+]
+
+
+def check_cut(case: Script, seed: int) -> None:
+    """A soft reset ends a command; golden's falls at a moment that fits what the pins saw."""
+    found = rtl_tile(case, arrays(case.spec, seed)[0], seed)
+    differences = []
+    for moment in MOMENTS:
+        try:
+            assert found == golden_tile(case, arrays(case.spec, seed)[0], found.cut, moment)
+        except AssertionError as difference:
+            differences.append(f"{moment}: {str(difference).splitlines()[0]}")
+        else:
+            return
+    raise AssertionError(f"{found.cut}\n" + "\n".join(differences))
 
 
 def training(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
@@ -235,3 +261,52 @@ SPECS = {
 def test_examples_and_transfers(name: str) -> None:
     spec = SPECS[name]
     check(script(spec, 1, training(spec, 1)), 1)
+
+
+CUT_COMMANDS = {
+    "transfer": (Command.TRANSFER, {"first": 1, "last": 2}, 900),
+    "init": (Command.INIT, {"first": 0, "last": 1}, 120),
+    "forward": (Command.FORWARD, {}, 60),
+    "backward": (Command.BACKWARD, {}, 50),
+    "update": (Command.UPDATE, {}, 60),
+    "calibrate": (Command.CALIBRATE, {}, 200),
+    "read": (Command.READ, {"first": 2, "pair": PairCode.ALL}, 90),
+}
+
+
+@pytest.mark.parametrize("name", CUT_COMMANDS)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_soft_reset_anywhere_and_what_comes_after(name: str, seed: int) -> None:
+    command, fields, longest = CUT_COMMANDS[name]
+    rng = np.random.default_rng([seed, longest])
+    spec = replace(SPECS["tiny"], rows=3)
+    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
+    forward = [
+        ("packet", Destination.ROWS, rng.integers(0, spec.row_code.high + 1, rows - 1).tolist()),
+        ("command", Command.FORWARD, {}),
+    ]
+    errors = ("packet", Destination.COLUMNS, rng.integers(-high, high + 1, columns).tolist())
+    before: list[tuple[Any, ...]] = [
+        ("polarity", rng.integers(0, 2, rows).tolist()),
+        ("known",),
+        ("command", Command.TRANSFER, {"first": 0, "last": rows - 1}),
+    ]
+    if name == "forward":
+        before.append(forward[0])
+    if name in ("backward", "update"):
+        before += [*forward, errors]
+    if name == "update":
+        before.append(("command", Command.BACKWARD, {}))
+    after: list[tuple[Any, ...]] = [
+        ("command", Command.RESUME, {}),
+        ("command", Command.UPDATE, {}),
+        # Of a CALIBRATE cut short no offset is good.
+        *([("command", command, fields)] if name == "calibrate" else []),
+        *forward,
+        errors,
+        ("command", Command.BACKWARD, {}),
+        ("command", Command.UPDATE, {}),
+        ("command", Command.READ, {"first": 1, "pair": PairCode.ALL}),
+    ]
+    cycles = int(rng.integers(0, longest))
+    check_cut(script(spec, seed, [*before, ("cut", command, fields, cycles), *after]), seed)

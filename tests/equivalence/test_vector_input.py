@@ -191,6 +191,13 @@ def golden_answers(spec: TileSpec, packets: list[Packet], seed: int):
     return answers
 
 
+def littered(rng: random.Random, beat: Beat) -> Beat:
+    """The same beat to whoever minds `keep`."""
+    kept = [(beat.keep >> place) & 1 for place in range(len(beat.data))]
+    data = [byte if bit else rng.randrange(256) for byte, bit in zip(beat.data, kept, strict=True)]
+    return replace(beat, data=bytes(data))
+
+
 def random_packet(rng: random.Random, spec: TileSpec) -> Packet:
     """Good, or with one thing wrong: length, a code, a byte left out, the destination."""
     to = rng.choice([Destination.ROWS, Destination.COLUMNS, Destination.WEIGHTS])
@@ -226,7 +233,7 @@ def random_packet(rng: random.Random, spec: TileSpec) -> Packet:
     elif fault == "empty":
         beats[-1] = replace(beats[-1], last=False)
         beats.append(Beat(bytes(size), 0, True, to))
-    return beats
+    return [littered(rng, beat) for beat in beats]
 
 
 SIZES = [
@@ -241,25 +248,21 @@ SIZES = [
 
 
 @pytest.mark.parametrize(("rows", "columns", "axis_bytes"), SIZES)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_packets(rows: int, columns: int, axis_bytes: int, seed: int) -> None:
     rng = random.Random(seed)
     widths = rng.choice([(5, 4), (8, 7), (2, 2)])
     spec = tile(rows, columns, axis_bytes, *widths)
-    case = spec, [random_packet(rng, spec) for _ in range(10)], seed
+    case = spec, [random_packet(rng, spec) for _ in range(8)], seed
     assert rtl_answers(*case) == golden_answers(*case)
 
 
 def test_every_length_is_judged() -> None:
-    for axis_bytes in (2, 4):
-        spec = tile(6, 4, axis_bytes)
-        lengths = range(4 * axis_bytes + 9)
-        packets = [
-            packet_beats(bytes(length), to, axis_bytes) for to in range(3) for length in lengths
-        ]
-        case = spec, packets, 1
-        assert rtl_answers(*case) == golden_answers(*case)
+    spec = tile(6, 4)
+    packets = [packet_beats(bytes(length), to, 4) for to in range(3) for length in range(25)]
+    case = spec, packets, 1
+    assert rtl_answers(*case) == golden_answers(*case)
 
 
 def test_codes_survive_the_way() -> None:
@@ -309,7 +312,7 @@ def golden_dropped(spec: TileSpec, packets: list[Packet], which: int, taken: int
 
 
 @pytest.mark.parametrize(("rows", "columns", "axis_bytes"), SIZES[2:])
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=4, deadline=None)
 @given(st.integers(0, 2**32 - 1))
 def test_a_drop_ends_one_packet(rows: int, columns: int, axis_bytes: int, seed: int) -> None:
     rng = random.Random(seed)
@@ -371,7 +374,8 @@ def test_a_drop_forgets_what_waits_and_what_is_held_back() -> None:
 def test_silence_is_counted() -> None:
     """Silent are the cycles in which no beat is taken and no weight leaves: here all but those."""
     spec = tile(5, 6)
-    block = VectorInput(spec)
+    around = Tile(spec, 1)
+    block = around.block
     beats = packet_beats(bytes(12), Destination.WEIGHTS, 4)
     moved, busy = [], []
 
@@ -380,7 +384,7 @@ def test_silence_is_counted() -> None:
         for beat in beats:
             for _ in range(5):
                 await ctx.tick()
-            await Tile.put(around, ctx, beat)
+            await around.put(ctx, beat)
 
     async def count(ctx) -> None:
         for cycle in range(80):
@@ -392,8 +396,6 @@ def test_silence_is_counted() -> None:
             moved.append(bool((sampled[0] and sampled[1]) or (sampled[2] and sampled[3])))
             busy.append(not silent)
 
-    around = Tile(spec, 1)
-    around.block = block
     simulate(block, send, count)
     assert busy == moved
     # A beat and the weight before it may move together.

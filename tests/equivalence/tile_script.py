@@ -7,6 +7,7 @@ simulated tile, whatever simulates it.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -16,10 +17,11 @@ from golden.analog.array import Array
 from golden.digital import vector_input, vector_output
 from golden.digital.command import CommandPort
 from golden.digital.controller import TileController
-from spec.boundary import Pair
-from spec.commands import Destination, Error, VectorFormat
+from spec.boundary import Pair, SoftReset
+from spec.commands import Command, Destination, Error, VectorFormat
 from spec.registers import Register, WindowCode, registers
 from spec.tile import TileSpec
+from tests.equivalence.macro import Cut
 
 STREAM_TIMEOUT_CYCLES = 60
 KEPT = ("ROWS_DONE", "ATTEMPTS", "NOT_PROGRAMMED", "NOT_TRIMMED", "SATURATED", "FORWARDS")
@@ -30,8 +32,9 @@ class Script:
     """A tile's configuration after aresetn, and the steps.
 
     Steps: ("command", Command, fields), ("packet", destination, codes), ("late packet", ...), which
-    comes while the next command waits for it, ("polarity", bits), ("soft reset",),
-    ("known",): POLARITY_VALID.
+    comes while the next command waits for it, ("polarity", bits), ("soft reset",), ("known",):
+    POLARITY_VALID, and, once, ("cut", Command, fields, cycles): a command that a soft reset ends
+    some cycles after its start.
     """
 
     spec: TileSpec
@@ -51,11 +54,12 @@ class Found:
     packets: list[tuple[int, bytes]] = field(default_factory=list)
     state: dict[str, Any] = field(default_factory=dict)
     events: list[tuple[Any, ...]] = field(default_factory=list)
+    cut: Cut | None = None
 
     def __eq__(self, other: object) -> bool:
-        """Equal in all; else it says where the first difference is."""
+        """Equal in all that a host or the array can see; else the first difference is raised."""
         assert isinstance(other, Found)
-        for name in ("answers", "packets", "events"):
+        for name in ("answers", "events", "packets"):
             mine, others = getattr(self, name), getattr(other, name)
             for place, (one, two) in enumerate(zip(mine, others, strict=False)):
                 assert one == two, f"{name} {place}: {one} against {two}"
@@ -66,56 +70,155 @@ class Found:
 
 
 class Recorded:
-    """An array macro that lists its boundary events, as the pins show them, on their way."""
+    """An array macro that lists its boundary events, as the pins show them, on their way.
+
+    `cut` lets a soft reset fall where the pins saw one: within an event, or before the next one.
+    """
 
     def __init__(self, array: Array) -> None:
         self.array, self.spec = array, array.spec
         self.events: list[tuple[Any, ...]] = []
+        self.cut: Cut | None = None
+        self.at_once = False
+
+    @property
+    def at_cut(self) -> bool:
+        """As many events have been as before the soft reset."""
+        return self.cut is not None and len(self.events) == self.cut.events
+
+    def _enter(self, *event: Any) -> bool:
+        """List an event that begins; whether the soft reset falls within it."""
+        falls = self.at_cut
+        if falls:
+            assert self.cut is not None
+            if not self.cut.inside:
+                self.end()
+            event = ("cut", event[0], self.cut.slots)
+        self.events.append(event)
+        return falls
+
+    def _leave(self) -> None:
+        """An event is over."""
+        if self.at_once and self.at_cut:
+            self.end()
+
+    def end(self) -> None:
+        self.cut, self.at_once = None, False
+        self.array.clear_integrators()
+        raise SoftReset
 
     def integrate_columns(self, durations: Any, lower_swap: int) -> None:
-        self.events.append(("integrate_columns", durations.tolist(), int(lower_swap)))
+        falls = self._enter("integrate_columns", durations.tolist(), int(lower_swap))
         self.array.integrate_columns(durations, lower_swap)
+        if falls:
+            self.end()
+        self._leave()
 
     def integrate_rows(self, durations: Any, row_lower_swap: Any) -> None:
-        self.events.append(("integrate_rows", durations.tolist(), row_lower_swap.tolist()))
+        falls = self._enter("integrate_rows", durations.tolist(), row_lower_swap.tolist())
         self.array.integrate_rows(durations, row_lower_swap)
+        if falls:
+            self.end()
+        self._leave()
 
     def integrate_read(self, row: int, pair: Pair, lower_swap: int) -> None:
-        self.events.append(("integrate_read", row, pair, lower_swap))
+        falls = self._enter("integrate_read", row, pair, lower_swap)
         self.array.integrate_read(row, pair, lower_swap)
+        if falls:
+            self.end()
+        self._leave()
+
+    def _convert(self, name: str, convert: Callable[[], Any]) -> Any:
+        if self._enter(name):
+            # What is not returned has drawn no noise, but has taken its time.
+            self.events.pop()
+            self.array.wait(self.spec.timing.conversion_ns)
+            self.end()
+        raw = convert()
+        self._leave()
+        return raw
 
     def convert_forward(self, active: Any) -> Any:
-        self.events.append(("convert_forward",))
-        return self.array.convert_forward(active)
+        return self._convert("convert_forward", lambda: self.array.convert_forward(active))
 
     def convert_backward(self) -> Any:
-        self.events.append(("convert_backward",))
-        return self.array.convert_backward()
+        return self._convert("convert_backward", self.array.convert_backward)
 
     def convert_read(self, active: Any, repeats: int) -> Any:
-        self.events += [("convert_read",)] * repeats
-        return self.array.convert_read(active, repeats)
+        def convert(hold: bool) -> Any:
+            return self.array.convert_read(active, 1, hold=hold)
+
+        each = [
+            self._convert("convert_read", lambda place=place: convert(place < repeats - 1))
+            for place in range(repeats)
+        ]
+        return np.concatenate(each)
 
     def update(self, row_words: Any, column_words: Any, charge: Any) -> None:
         pulsed = (column_words > 0) & charge
-        self.events.append(("update", row_words.tolist(), column_words.tolist(), pulsed.tolist()))
+        words = row_words.tolist(), column_words.tolist(), pulsed.tolist()
+        if self._enter("update", *words):
+            assert self.cut is not None
+            delivered = np.uint32((1 << self.cut.slots) - 1)
+            self.array.update(row_words & delivered, column_words & delivered, charge)
+            self.end()
         self.array.update(row_words, column_words, charge)
+        self._leave()
 
     def precharge(self, row: int) -> None:
-        self.events.append(("precharge", row))
+        self._enter("precharge", row)
         self.array.precharge(row)
+        self._leave()
 
     def reset(self, row: int, active: Any) -> None:
-        self.events.append(("reset", row, active.tolist()))
+        self._enter("reset", row, active.tolist())
         self.array.reset(row, active)
+        self._leave()
 
     def set(self, row: int, active: Any, minus: Any, step_codes: Any) -> None:
-        self.events.append(("set", row, active.tolist(), minus.tolist(), step_codes.tolist()))
+        self._enter("set", row, active.tolist(), minus.tolist(), step_codes.tolist())
         self.array.set(row, active, minus, step_codes)
+        self._leave()
 
     def wait(self, duration_ns: int) -> None:
-        self.events.append(("wait", duration_ns // self.spec.timing.cycle_ns))
+        self._enter("wait", duration_ns // self.spec.timing.cycle_ns)
         self.array.wait(duration_ns)
+        self._leave()
+
+
+@dataclass
+class Moment:
+    """When, after the last whole event before a soft reset, the golden sequencer ends.
+
+    The pins do not show its steps: it may be `at_once`, before step number `steps`, before the next
+    event, or (`after`) when the command is over.
+    """
+
+    steps: int | None = None
+    after: bool = False
+    at_once: bool = False
+
+
+def cut_short(
+    port: CommandPort, macro: Recorded, cut: Cut, moment: Moment, command: Command, fields: Any
+) -> None:
+    """Run a command into a soft reset."""
+    steps = 0
+
+    def on_step() -> None:
+        nonlocal steps
+        if macro.at_cut and moment.steps is not None:
+            if steps == moment.steps:
+                macro.end()
+            steps += 1
+
+    macro.cut, macro.at_once = cut, moment.at_once
+    port.on_step = None if cut.inside else on_step
+    answer = port.execute(command, **fields)
+    assert (answer is None) != moment.after, "no such moment"
+    macro.cut = port.on_step = None
+    macro.at_once = False
+    port.soft_reset()
 
 
 def array_state(array: Array) -> dict[str, Any]:
@@ -131,8 +234,10 @@ def array_state(array: Array) -> dict[str, Any]:
     }
 
 
-def golden_tile(script: Script, array: Array) -> Found:
-    """The script at the golden command port."""
+def golden_tile(
+    script: Script, array: Array, cut: Cut | None = None, moment: Moment | None = None
+) -> Found:
+    """The script at the golden command port; a "cut" step ends as the pins saw it end."""
     spec, macro = script.spec, Recorded(array)
     control = TileController(
         spec, macro, script.set_table, script.states, hidden=bool(script.control["HIDDEN"])
@@ -140,6 +245,7 @@ def golden_tile(script: Script, array: Array) -> Found:
     control.set_rates(*script.scales)
     control.active[:] = script.enabled
     port = CommandPort(control)
+    port.calibrated = True  # the host has written the offsets
     port.armed, port.bringup = bool(script.control["ARM"]), bool(script.control["BRINGUP"])
     found, sent = Found(), 0
     send = {
@@ -159,6 +265,12 @@ def golden_tile(script: Script, array: Array) -> Found:
         elif kind == "polarity":
             for row, bit in enumerate(arguments[0]):
                 found.answers.append(port.write_polarity(row, bit))
+        elif kind == "cut":
+            assert cut is not None
+            cut_short(port, macro, cut, moment or Moment(), arguments[0], arguments[1])
+            # What was on its way out is dropped, or was out before.
+            found.packets.clear()
+            sent = len(port.results)
         elif kind == "soft reset":
             port.soft_reset()
         else:
@@ -176,7 +288,8 @@ def golden_tile(script: Script, array: Array) -> Found:
         "range": {"NEXT_ROW": transfers.next_row, "LAST_ROW": transfers.last_row & 0xFFF},
         "lfsrs": (control.row_stream.state, control.column_stream.state),
         "dither": {"FORWARD": dithers[0].count, "BACKWARD": dithers[1].count},
-        "offsets": (control.forward_offsets.tolist(), control.backward_offsets.tolist()),
+        "offsets": port.calibrated
+        and (control.forward_offsets.tolist(), control.backward_offsets.tolist()),
         "counters": [
             counters.rows, counters.attempts, counters.not_programmed, counters.not_trimmed,
             counters.saturated, port.forwards,
@@ -225,6 +338,10 @@ class Host(Protocol):
 
     def received(self) -> list[tuple[int, bytes]]:
         """All packets that came out, with their destinations."""
+        ...
+
+    async def wait(self, cycles: int) -> None:
+        """Let cycles pass."""
         ...
 
     async def settle(self) -> None:
@@ -329,12 +446,24 @@ async def run(script: Script, host: Host) -> Found:
                 found.answers.append(Error(error))
                 assert (response == 0) == (error == 0)
                 await driver.write("ERROR")
+        elif kind == "cut":
+            command, fields, cycles = arguments
+            assert await driver.start(command, **fields) == 0
+            for destination, codes in late:
+                await host.send(destination, vector_input.encoded(destination, np.array(codes)))
+            late.clear()
+            await host.wait(cycles)
+            await driver.write("RESET", SOFT_RESET=1)
+            await driver.write("IRQ_PENDING", DONE=1, ERROR=1)
+            await host.settle()
+            host.received().clear()
         elif kind == "soft reset":
             await driver.write("RESET", SOFT_RESET=1)
         else:
             await driver.write("RESET", POLARITY_VALID=1)
     await host.settle()
     found.packets = host.received()
+    status = await driver.read("STATUS")
     counters = [(await driver.read(name))["COUNT"] for name in KEPT]
     found.state = {
         "polarity": await driver.window_values(WindowCode.POLARITY, spec.rows),
@@ -345,11 +474,12 @@ async def run(script: Script, host: Host) -> Found:
             (await driver.read("COLUMN_LFSR"))["STATE"],
         ),
         "dither": await driver.read("DITHER"),
-        "offsets": (
+        "offsets": bool(status["CALIBRATED"])
+        and (
             await driver.window_values(WindowCode.FORWARD_OFFSETS, spec.columns),
             await driver.window_values(WindowCode.BACKWARD_OFFSETS, spec.rows),
         ),
         "counters": counters,
-        "unknown": (await driver.read("STATUS"))["UNKNOWN"],
+        "unknown": status["UNKNOWN"],
     }
     return found

@@ -6,19 +6,11 @@ import numpy as np
 
 from golden.analog import random
 from golden.analog.capacitor import SLOPE_BITS, SPREAD_BITS
-from golden.analog.converter import OFFSET_BITS
 from golden.engines.compiled import layout as at
 from golden.engines.compiled import pcm
 from golden.engines.compiled.cache import compiled, entry
-from golden.engines.compiled.draws import (
-    bell,
-    bell_at,
-    clip,
-    philox,
-    popcount,
-    round_half_even,
-    scaled,
-)
+from golden.engines.compiled.conversions import convert_channels
+from golden.engines.compiled.draws import bell_at, clip, popcount, scaled
 from golden.engines.compiled.vectors import (
     BLOCK,
     BLOCKS_AT_ONCE,
@@ -35,12 +27,12 @@ CYCLE = int(random.Mechanism.CYCLE)
 @compiled
 def leak(flat, t):
     """One tick of a tile; False where nothing moved."""
-    p, columns = flat.P[t], flat.P[t, at.COLUMNS]
+    p, width = flat.P[t], flat.P[t, at.WIDTH]
     changed = np.int32(0)
     for block in range(p[at.BLOCKS]):
-        place, row = p[at.GRID] + block * columns * BLOCK, p[at.LINE] + block * BLOCK
+        place, row = p[at.GRID] + block * width * BLOCK, p[at.LINE] + block * BLOCK
         changed |= leak_block(
-            flat.lower, flat.weight, place, columns, flat.signs, row, p[at.LEAK_LOSS],
+            flat.lower, flat.weight, place, p[at.COLUMNS], flat.signs, row, p[at.LEAK_LOSS],
             np.int32(p[at.LEAK_TARGET]), np.int32(p[at.BOUND]),
         )  # fmt: skip
     return changed != 0
@@ -60,9 +52,17 @@ def wait(flat, t, duration_ns):
 
 
 @compiled
-def place_of(p, row, j):
+def line_of(flat, t, row):
+    """Where what goes with a row of tile t lies."""
+    first = flat.P[t, at.LINE]
+    return first + flat.places[first + row]
+
+
+@compiled
+def place_of(flat, t, row, j):
     """Where the cell of a row and column j lies in the blocks."""
-    return p[at.GRID] + ((row // BLOCK) * p[at.COLUMNS] + j) * BLOCK + row % BLOCK
+    p, place = flat.P[t], line_of(flat, t, row) - flat.P[t, at.LINE]
+    return p[at.GRID] + ((place // BLOCK) * p[at.WIDTH] + j) * BLOCK + place % BLOCK
 
 
 @compiled
@@ -79,19 +79,20 @@ def driven_blocks(blocks, drive):
 
 
 @compiled
-def dot(sums, charge, weight, start, columns, drive, blocks, count, nothing, rows, places):
+def dot(sums, charge, weight, start, width, drive, blocks, count, nothing, rows, places):
     """charge (columns,) += the driven blocks: the first rows of `count` blocks, within `drive`.
 
-    drive[nothing..] is a block of zeros: four blocks are taken at a time. rows, places: lists.
+    drive[nothing..] is a block of zeros: two blocks are taken at a time. width: columns, padded.
+    rows, places: lists.
     """
-    sums[: 4 * columns] = 0
+    sums[: 4 * width] = 0
     for k in range(count):
-        rows[k], places[k] = blocks[k], start + blocks[k] * columns
+        rows[k], places[k] = blocks[k], start + blocks[k] * width
     for k in range(count, count + BLOCKS_AT_ONCE - 1):
         rows[k], places[k] = nothing, start
     for k in range(0, count, BLOCKS_AT_ONCE):
-        dot_blocks(sums, columns, weight, places, drive, rows, k)
-    for j in range(columns):
+        dot_blocks(sums, width, weight, places, drive, rows, k)
+    for j in range(charge.shape[0]):
         charge[j] += (sums[4 * j] + sums[4 * j + 1]) + (sums[4 * j + 2] + sums[4 * j + 3])
 
 
@@ -112,7 +113,7 @@ def integrate_columns(flat, t, weight, charge, phase):
     count = driven_blocks(blocks, durations[first : first + padded])
     if count:
         dot(
-            flat.sums, charge, weight, p[at.GRID], p[at.COLUMNS], durations[first:], blocks,
+            flat.sums, charge, weight, p[at.GRID], p[at.WIDTH], durations[first:], blocks,
             count, nothing - first, flat.scratch[at.OFFSETS], flat.scratch[at.SIDES],
         )  # fmt: skip
 
@@ -127,29 +128,9 @@ def bit_reversed(count, bits):
 
 
 @compiled
-def to_codes(
-    codes, charge, seed, mechanism, t, ordinals, ahead, scale, channel, offsets, fraction, dither,
-    shift, bits,
-):  # fmt: skip
-    """Convert charges (channels,), correct the channel offsets; returns how many railed.
-
-    The noise is the draw `ahead` of each channel's ordinal.
-    """
-    low, high = -(np.int64(1) << (bits - 1)), (np.int64(1) << (bits - 1)) - 1
-    mechanism, tile, ahead = np.uint64(mechanism), np.uint64(t), np.uint64(ahead)
-    saturated = 0
-    for j in range(codes.shape[0]):
-        ordinal = np.uint64(ordinals[j]) + ahead
-        total = charge[j] + scaled(
-            bell(philox(seed, mechanism, tile, np.uint64(j), ordinal)), scale
-        )
-        total += (channel[j] << shift) >> OFFSET_BITS
-        raw = clip(round_half_even(total, shift), low, high)
-        railed = np.int64(raw == low) | np.int64(raw == high)
-        saturated += railed
-        code = clip(((raw << fraction) - offsets[j] + dither) >> fraction, low, high)
-        codes[j] = raw if railed else code
-    return saturated
+def address(mechanism, t):
+    """The fields of a draw's address above its line."""
+    return (np.int64(mechanism) << (random.TILE_BITS + random.LINE_BITS)) | (t << random.LINE_BITS)
 
 
 @compiled
@@ -157,10 +138,10 @@ def convert_forward(flat, t, charge, mechanism, ordinals, ahead, dither):
     """FORWARD's charges (columns,) into the tile's codes; returns how many railed."""
     p, side = flat.P[t], flat.columns
     columns = slice(p[at.COLUMN], p[at.COLUMN] + p[at.COLUMNS])
-    return to_codes(
-        side[at.CODE, columns], charge, flat.seed, mechanism, t, ordinals, ahead,
+    return convert_channels(
+        side[at.CODE, columns], charge, flat.seed, address(mechanism, t), ordinals, ahead,
         p[at.FORWARD_NOISE], side[at.COLUMN_OFFSET, columns], side[at.FORWARD_OFFSET, columns],
-        p[at.CALIBRATION], dither, p[at.FORWARD_SHIFT], p[at.FORWARD_BITS],
+        p[at.CALIBRATION], dither, p[at.FORWARD_SHIFT], p[at.FORWARD_BITS], p[at.COLUMNS],
     )  # fmt: skip
 
 
@@ -219,16 +200,16 @@ def backward(flat, t, codes):
     p, charge, listed = flat.P[t], flat.scratch[at.CHARGE], np.int64(list_columns(flat, t))
     for block in range(p[at.BLOCKS]):
         sum_columns(
-            charge, block * BLOCK, flat.weight, p[at.GRID] + block * BLOCK * p[at.COLUMNS],
+            charge, block * BLOCK, flat.weight, p[at.GRID] + block * BLOCK * p[at.WIDTH],
             flat.scratch[at.OFFSETS], flat.work[at.ERRORS], listed,
         )  # fmt: skip
     wait(flat, t, p[at.BACKWARD_NS])
     side, rows = flat.rows, slice(p[at.ROW], p[at.ROW] + p[at.ROWS])
     ordinals, dither = side[at.ROW_ORDINAL, rows], next_dither(flat, t, at.BACKWARD_DITHER)
-    railed = to_codes(
-        codes, charge, flat.seed, ROW_NOISE, t, ordinals, 0,
+    railed = convert_channels(
+        codes, charge, flat.seed, address(ROW_NOISE, t), ordinals, 0,
         p[at.BACKWARD_NOISE], side[at.ROW_OFFSET, rows], side[at.BACKWARD_OFFSET, rows],
-        p[at.CALIBRATION], dither, p[at.BACKWARD_SHIFT], p[at.BACKWARD_BITS],
+        p[at.CALIBRATION], dither, p[at.BACKWARD_SHIFT], p[at.BACKWARD_BITS], p[at.ROWS],
     )  # fmt: skip
     ordinals += 1
     flat.R[t, at.SATURATED] += railed
@@ -251,7 +232,7 @@ def pulse_change(flat, t, line, g, count, step, direction):
 @compiled
 def pulse_cell(flat, t, row, j, word, direction):
     """UPDATE of one cell that draws: cycle-to-cycle spread, or SET pulses on the pair."""
-    p, k, line = flat.P[t], place_of(flat.P[t], row, j), row * flat.P[t, at.COLUMNS] + j
+    p, k, line = flat.P[t], place_of(flat, t, row, j), row * flat.P[t, at.COLUMNS] + j
     count = np.int64(popcount(np.uint32(word)))
     if count == 0:
         return
@@ -268,10 +249,10 @@ def pulse_cell(flat, t, row, j, word, direction):
 @compiled
 def settle_weight(flat, t, row, j):
     """Recompute one weight from its devices and its polarity."""
-    p, cells, k = flat.P[t], flat.cells, place_of(flat.P[t], row, j)
+    p, cells, k = flat.P[t], flat.cells, place_of(flat, t, row, j)
     cell = p[at.CELL] + row * p[at.COLUMNS] + j
     lower = flat.lower[k] + cells[at.MISMATCH, cell]
-    flat.weight[k] = np.int32(cells[at.HIGHER, cell] + flat.signs[p[at.LINE] + row] * lower)
+    flat.weight[k] = np.int32(cells[at.HIGHER, cell] + flat.signs[line_of(flat, t, row)] * lower)
 
 
 @compiled
@@ -281,9 +262,11 @@ def update_cells(flat, t, count, listed):
         j, word = flat.scratch[at.OFFSETS, k] // BLOCK, flat.words[at.COLUMN_WORDS, k]
         for block in range(count):
             first = flat.scratch[at.DRIVEN, block]
-            for row in range(first, min(first + BLOCK, flat.P[t, at.ROWS])):
-                both = flat.words[at.ROW_WORDS, row] & word
-                pulse_cell(flat, t, row, j, both, np.int64(flat.work[at.DIRECTIONS, k]))
+            for place in range(first, first + BLOCK):
+                row = flat.order[flat.P[t, at.LINE] + place]
+                both = flat.words[at.ROW_WORDS, place] & word
+                if row < flat.P[t, at.ROWS]:
+                    pulse_cell(flat, t, row, j, both, np.int64(flat.work[at.DOWNS, k]) | 1)
 
 
 @compiled
@@ -310,7 +293,7 @@ def update(flat, t, count, listed):
             flat.lower,
             flat.weight,
             flat.steps,
-            p[at.GRID] + row * p[at.COLUMNS],
+            p[at.GRID] + row * p[at.WIDTH],
             flat.words[at.ROW_WORDS],
             flat.signs,
             row,
@@ -318,7 +301,7 @@ def update(flat, t, count, listed):
             flat.scratch[at.OFFSETS],
             flat.scratch[at.SIDES],
             words,
-            flat.work[at.DIRECTIONS],
+            flat.work[at.DOWNS],
             flat.work[at.SLOPES],
             hits,
             np.int64(list_hits(hits, words, listed, flat.words[at.JOINED, k])),

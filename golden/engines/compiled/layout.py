@@ -3,12 +3,14 @@
 The network's own arrays become views of the flat ones; only the registers and the blocks are
 copied, by `enter` and `leave`. Tile t's rows start at P[t, ROW], its columns at P[t, COLUMN], its
 cells row by row at P[t, CELL]. What training touches of a cell lies in blocks instead (see
-vectors.py): row i of column j at P[t, GRID] + (i // 8 * columns + j) * 8 + i % 8, rows padded to
-whole blocks; row i of what goes with the rows at P[t, LINE] + i.
+vectors.py): the i-th row of column j at P[t, GRID] + (i // 8 * P[t, WIDTH] + j) * 8 + i % 8, rows
+padded to whole blocks and columns to whole vectors; what goes with it at P[t, LINE] + i. The rows
+lie in an order that brings together what an example drives together (`picture_order`).
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +19,8 @@ from numpy.typing import NDArray
 from golden.analog import tables
 from golden.analog.capacitor import ROOTS
 from golden.digital.neuron import column_shift
-from golden.engines.compiled.vectors import BLOCK
+from golden.engines.compiled.conversions import LANES
+from golden.engines.compiled.vectors import BLOCK, COLUMNS_AT_ONCE
 from golden.training.network import Network, Tile
 from spec.tile import TileSpec
 
@@ -30,7 +33,7 @@ from spec.tile import TileSpec
  CONVERSION_NS, PRECHARGE_NS, RESET_NS, TICK_NS, LEAK_LOSS, LEAK_TARGET, BOUND, SLOPE,
  CYCLE_SCALE, DIRECT, SET_PULSE, F_GAIN, RESET_G, RESET_SPREAD, CEILING, STUCK_ON, DRIFT,
  DRIFT_LOG2, DRIFT_T0_NS, READ_SLOPE, READ_FLOOR, MU_SLOPE, SIGMA_SLOPE, GRID, LINE,
- PARAMETERS) = range(66)
+ WIDTH, PARAMETERS) = range(67)
 """Columns of the parameters P (tiles, PARAMETERS) int64."""
 
 (CLOCK, UPDATES, ROW_LFSR, COLUMN_LFSR, ROW_SCALE, COLUMN_SCALE, NEXT_ROW, LAST_ROW,
@@ -73,17 +76,18 @@ REGISTER_NAMES = {
 
 (POLARITY, SET_NS, DRIFT_NS, PROGRAM_ORDINAL, ROW_ORDINAL, ROW_OFFSET, BACKWARD_OFFSET,
  ROW_FIELDS) = range(8)
-"""Rows of `rows` (ROW_FIELDS, rows) int64."""
+"""Rows of `rows` (ROW_FIELDS, rows + LANES) int64: conversions read beyond the last."""
 
 (COLUMN_ORDINAL, COLUMN_OFFSET, FORWARD_OFFSET, JOURNAL, ERROR, CODE, COLUMN_FIELDS) = range(7)
-"""Rows of `columns` (COLUMN_FIELDS, columns) int64; ERROR is the active column vector."""
+"""Rows of `columns` (COLUMN_FIELDS, columns + LANES) int64; ERROR is the active column vector."""
 
 (MEAN, SPREAD, NU_MEAN, NU_SPREAD, READ_TABLE, MU_0, SIGMA_0, LOG2, EXP2, ROOT, SET_TABLE, RAMP_NS,
  SOFTMAX, ROW_SLOTS, COLUMN_SLOTS, TABLES) = range(16)
 """Rows of `tables` (TABLES, longest) int64."""
 
 (DRIVEN, TOTAL, READ, CHARGE, OLD_LOWER, TARGET, C, STEPS, LISTED, RESIDUALS, EVERYTHING,
- DAMPING, LAST_SIGN, ORDINALS, OFFSETS, SIDES, HITS, UNDRIVEN, ZEROS, SCRATCH) = range(20)
+ DAMPING, LAST_SIGN, ORDINALS, OFFSETS, SIDES, HITS, UNDRIVEN, ZEROS, BELLS,
+ OTHER_BELLS, SCRATCH) = range(22)
 """Rows of `scratch` (SCRATCH, widest) int64: work space. DRIVEN lists blocks; OFFSETS and SIDES
 list columns by the places of their cells and of their steps within a block; HITS lists which of
 these a block meets; LISTED and EVERYTHING list columns of a transfer by number; ZEROS stay."""
@@ -92,10 +96,11 @@ these a block meets; LISTED and EVERYTHING list columns of a transfer by number;
 """Rows of `words` (WORD_FIELDS, widest) uint32; the tables are indexed by code, COLUMN_WORDS goes
 with OFFSETS; JOINED, the words of a block or'ed, with DRIVEN."""
 
-(PHASE_DRIVE, DIRECTIONS, SLOPES, ERRORS, ROW_LOWER, SPREADS, WORK_FIELDS) = range(7)
-"""Rows of `work` (WORK_FIELDS, widest) int32: durations of one polarity; +1 charge or -1 discharge,
-the slope along it, and the error, all with OFFSETS; the capacitors of the row that a transfer
-works on, and the bell scales of a READ."""
+(PHASE_DRIVE, DIRECTIONS, DOWNS, SLOPES, ERRORS, ROW_LOWER, SPREADS, WORK_FIELDS) = range(8)
+"""Rows of `work` (WORK_FIELDS, widest) int32: durations of one polarity; a trim's directions, +1
+charge or -1 discharge; with OFFSETS, no bit to charge or all bits to discharge, the slope along
+it, and the error; the capacitors of the row that a transfer works on, and the bell scales of a
+READ."""
 # fmt: on
 
 
@@ -117,6 +122,10 @@ class Flat(NamedTuple):
     scratch: NDArray[np.int64]
     lower: NDArray[np.int32]
     weight: NDArray[np.int32]
+    order: NDArray[np.int64]
+    """Which row of its tile lies here, the padded ones last: how all that goes with LINE lies."""
+    places: NDArray[np.int64]
+    """Where a row of its tile lies: the inverse of `order`."""
     signs: NDArray[np.int32]
     """p of every row."""
     durations: NDArray[np.int32]
@@ -138,25 +147,28 @@ def flatten(network: Network) -> Flat:
     for index, tile in enumerate(tiles):
         rows, columns = tile.spec.rows, tile.spec.columns
         blocks = -(-rows // BLOCK)
+        width = -(-columns // COLUMNS_AT_ONCE) * COLUMNS_AT_ONCE
         parameters[index] = _parameters(tile, tiles[min(index + 1, len(tiles) - 1)].spec)
         parameters[index, [CELL, ROW, COLUMN]] = cell, row, column
-        parameters[index, [BLOCKS, GRID, LINE]] = blocks, grid, line
+        parameters[index, [BLOCKS, WIDTH, GRID, LINE]] = blocks, width, grid, line
         cell, row, column = cell + rows * columns, row + rows, column + columns
-        grid, line = grid + blocks * BLOCK * columns, line + blocks * BLOCK
+        grid, line = grid + blocks * BLOCK * width, line + blocks * BLOCK
     # Room for the widest side and for a table of 256 codes, in whole blocks.
-    wide = max(264, max(max(tile.spec.rows, tile.spec.columns) for tile in tiles) + BLOCK)
+    wide = max(264, max(max(tile.spec.rows, tile.spec.columns) for tile in tiles) + LANES)
     flat = Flat(
         P=parameters,
         R=np.zeros((len(tiles), REGISTERS), np.int64),
         cells=np.zeros((CELL_FIELDS, cell), np.int32),
         steps=aligned(STEP_FIELDS * grid, np.int16),
         devices=np.zeros((DEVICE_FIELDS, cell), np.uint8),
-        rows=np.zeros((ROW_FIELDS, row), np.int64),
-        columns=np.zeros((COLUMN_FIELDS, column), np.int64),
+        rows=np.zeros((ROW_FIELDS, row + LANES), np.int64),
+        columns=np.zeros((COLUMN_FIELDS, column + LANES), np.int64),
         tables=_tables(network),
         scratch=np.zeros((SCRATCH, wide), np.int64),
         lower=aligned(grid, np.int32),
         weight=aligned(grid, np.int32),
+        order=np.zeros(line, np.int64),
+        places=np.zeros(line, np.int64),
         signs=np.ones(line, np.int32),
         durations=np.zeros(line + BLOCK, np.int32),
         words=np.zeros((WORD_FIELDS, wide), np.uint32),
@@ -167,12 +179,33 @@ def flatten(network: Network) -> Flat:
     )
     flat.scratch[EVERYTHING] = np.arange(wide)
     for index, tile in enumerate(tiles):
+        order, places = (_lines(flat, index, field) for field in (flat.order, flat.places))
+        order[:] = np.arange(len(order))
+        if index == 0:
+            order[: tile.spec.rows - 1] = picture_order(tile.spec.rows - 1)
+        places[order] = np.arange(len(order))
         _adopt(tile, flat, index)
         capacitors = tile.array.capacitors
         _fill_blocks(flat, index, flat.steps[:grid], capacitors.step_up)
         _fill_blocks(flat, index, flat.steps[grid:], capacitors.step_down)
     enter(network, flat)
     return flat
+
+
+PATCH = 4, 2
+"""Rows and columns of a picture that share a block."""
+
+
+def picture_order(inputs: int) -> NDArray[np.int64]:
+    """Inputs (inputs,) in the order of patches of a picture, taken to be upright, about square.
+
+    A stroke drives fewer patches than strips of a line. A wrong guess costs time and no more.
+    """
+    divisors = [n for n in range(1, math.isqrt(inputs) + 1) if inputs % n == 0]
+    width = max(divisors, default=1)
+    line, column = np.divmod(np.arange(inputs), width)
+    high, wide = PATCH
+    return np.lexsort((column % wide, line % high, column // wide, line // high))
 
 
 def aligned(length: int, kind: type) -> NDArray:
@@ -189,11 +222,11 @@ def enter(network: Network, flat: Flat) -> None:
         for name, register in REGISTER_NAMES.items():
             flat.R[index, register] = values[name]
         signs = 1 - 2 * tile.controller.polarity.bits
-        capacitors, line = tile.array.capacitors, flat.P[index, LINE]
+        capacitors, places = tile.array.capacitors, _lines(flat, index, flat.places)[: len(signs)]
         weight = tile.array.pcm.higher + signs[:, None] * (capacitors.lower + capacitors.mismatch)
         _fill_blocks(flat, index, flat.lower, capacitors.lower)
         _fill_blocks(flat, index, flat.weight, weight)
-        flat.signs[line : line + len(signs)] = signs
+        _lines(flat, index, flat.signs)[places] = signs
         flat.R[index, INVERTED_ROWS] = np.count_nonzero(signs < 0)
 
 
@@ -203,22 +236,30 @@ def leave(network: Network, flat: Flat) -> None:
         values = {name: int(flat.R[index, r]) for name, r in REGISTER_NAMES.items()}
         tile.restore_registers(values | {"journal_valid": 0})
         padded = _blocks(flat, index, flat.lower).transpose(0, 2, 1).reshape(-1, tile.spec.columns)
-        tile.array.capacitors.lower[:] = padded[: tile.spec.rows]
+        places = _lines(flat, index, flat.places)[: tile.spec.rows]
+        tile.array.capacitors.lower[:] = padded[places]
         tile.array.signs[:] = 1 - 2 * tile.controller.polarity.bits
         tile.array.refresh_weights()
 
 
+def _lines(flat: Flat, index: int, field: NDArray) -> NDArray:
+    """A tile's view of a field with an item for every padded row."""
+    line, blocks = int(flat.P[index, LINE]), int(flat.P[index, BLOCKS])
+    return field[line : line + blocks * BLOCK]
+
+
 def _blocks(flat: Flat, index: int, field: NDArray) -> NDArray:
     """A tile's (blocks, columns, 8) view of a field that lies in blocks."""
-    blocks, columns, start = (int(flat.P[index, k]) for k in (BLOCKS, COLUMNS, GRID))
-    return field[start : start + blocks * columns * BLOCK].reshape(blocks, columns, BLOCK)
+    blocks, width, start = (int(flat.P[index, k]) for k in (BLOCKS, WIDTH, GRID))
+    padded = field[start : start + blocks * width * BLOCK].reshape(blocks, width, BLOCK)
+    return padded[:, : flat.P[index, COLUMNS]]
 
 
 def _fill_blocks(flat: Flat, index: int, field: NDArray, values: NDArray) -> None:
     """Write (rows, columns) values into a field that lies in blocks."""
     view = _blocks(flat, index, field)
     padded = np.zeros((len(view) * BLOCK, values.shape[1]), field.dtype)
-    padded[: len(values)] = values
+    padded[_lines(flat, index, flat.places)[: len(values)]] = values
     view[:] = padded.reshape(len(view), BLOCK, -1).transpose(0, 2, 1)
 
 

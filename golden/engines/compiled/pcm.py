@@ -10,7 +10,7 @@ from golden.analog.tables import VALUE_BITS
 from golden.engines.compiled import layout as at
 from golden.engines.compiled.cache import compiled
 from golden.engines.compiled.draws import (
-    bell_at,
+    bell,
     clip,
     exp2_negative,
     log2,
@@ -55,15 +55,30 @@ def finish(flat, t, row, ordinals):
 
 
 @compiled
+def draw_bells(bells, flat, mechanism, t, row, listed, ordinals):
+    """bells (n,): a draw for each of the columns `listed` (n,) of a row; ordinals (n,)."""
+    first, tile = np.uint64(row * flat.P[t, at.COLUMNS]), np.uint64(t)
+    seed, mechanism = flat.seed, np.uint64(mechanism)
+    for n in range(listed.shape[0]):
+        line = first + np.uint64(listed[n])
+        bells[n] = bell(philox(seed, mechanism, tile, line, np.uint64(ordinals[n])))
+
+
+@compiled
 def reset(flat, t, row, listed):
     """RESET both devices of the columns `listed` (n,) of a row."""
     p = flat.P[t]
     ordinal = 2 * flat.rows[at.PROGRAM_ORDINAL, p[at.ROW] + row]
+    plus, minus = flat.scratch[at.BELLS], flat.scratch[at.OTHER_BELLS]
+    ordinals = flat.scratch[at.ORDINALS]
+    ordinals[: listed.shape[0]] = ordinal
+    draw_bells(plus, flat, RESET, t, row, listed, ordinals)
+    ordinals[: listed.shape[0]] = ordinal + 1
+    draw_bells(minus, flat, RESET, t, row, listed, ordinals)
     for n in range(listed.shape[0]):
-        line = row * p[at.COLUMNS] + listed[n]
-        k = p[at.CELL] + line
+        k = p[at.CELL] + row * p[at.COLUMNS] + listed[n]
         for device in range(2):
-            draw = bell_at(flat.seed, RESET, t, line, ordinal + device)
+            draw = plus[n] if device == 0 else minus[n]
             store(flat, t, k, device, p[at.RESET_G] + scaled(draw, p[at.RESET_SPREAD]))
             flat.cells[at.NU_PLUS + device, k] = 0
             flat.devices[at.PULSES_PLUS + device, k] = 0
@@ -107,17 +122,21 @@ def set_ramp(flat, t, row, listed, c, steps):
     """One SET ramp on a row: to the columns `listed` (n,) their steps (n,); minus where c < 0."""
     p, tables = flat.P[t], flat.tables
     ordinal = 2 * flat.rows[at.PROGRAM_ORDINAL, p[at.ROW] + row]
+    draws, drifts = flat.scratch[at.BELLS], flat.scratch[at.OTHER_BELLS]
+    ordinals = flat.scratch[at.ORDINALS]
+    for n in range(listed.shape[0]):
+        ordinals[n] = ordinal + np.int64(c[listed[n]] < 0)
+    draw_bells(draws, flat, SET, t, row, listed, ordinals)
+    draw_bells(drifts, flat, DRIFT, t, row, listed, ordinals)
     for n in range(listed.shape[0]):
         line, step = row * p[at.COLUMNS] + listed[n], steps[n]
         k, device = p[at.CELL] + line, np.int64(c[listed[n]] < 0)
         if p[at.SET_PULSE]:
             value = pulses(flat, t, device, line, step, SET, ordinal + device, 2)
         else:
-            draw = bell_at(flat.seed, SET, t, line, ordinal + device)
-            value = tables[at.MEAN, step] + scaled(draw, tables[at.SPREAD, step])
+            value = tables[at.MEAN, step] + scaled(draws[n], tables[at.SPREAD, step])
             value = clip(value, 0, p[at.CEILING])
-        draw = bell_at(flat.seed, DRIFT, t, line, ordinal + device)
-        exponent = tables[at.NU_MEAN, step] + scaled(draw, tables[at.NU_SPREAD, step])
+        exponent = tables[at.NU_MEAN, step] + scaled(drifts[n], tables[at.NU_SPREAD, step])
         store(flat, t, k, device, value)
         if flat.devices[at.STUCK_PLUS + device, k] == 0:
             flat.cells[at.NU_PLUS + device, k] = np.int32(max(exponent, 0))

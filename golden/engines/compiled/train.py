@@ -8,6 +8,7 @@ from golden.analog import random
 from golden.engines.compiled import array, pcm
 from golden.engines.compiled import layout as at
 from golden.engines.compiled.cache import compiled, entry
+from golden.engines.compiled.conversions import convert_channels
 from golden.engines.compiled.draws import clip, round_half_even
 from golden.engines.compiled.vectors import BLOCK
 from spec.lfsr import COLUMN_LAG, DRAW_BITS, LFSR_BITS, LFSR_MASK, ROW_LAG, STEPS_A_DRAW
@@ -48,7 +49,7 @@ def list_pulsed(flat, t, phase):
     """List the columns whose word has a pulse, with their directions. Returns how many."""
     p, table, count = flat.P[t], flat.words[at.COLUMN_TABLE], 0
     offsets, sides = flat.scratch[at.OFFSETS], flat.scratch[at.SIDES]
-    words, directions = flat.words[at.COLUMN_WORDS], flat.work[at.DIRECTIONS]
+    words, downs = flat.words[at.COLUMN_WORDS], flat.work[at.DOWNS]
     slopes, slope = flat.work[at.SLOPES], p[at.SLOPE]
     errors = flat.columns[at.ERROR, p[at.COLUMN] : p[at.COLUMN] + p[at.COLUMNS]]
     up, down_at = 1 - 2 * phase, flat.lower.shape[0]
@@ -58,7 +59,7 @@ def list_pulsed(flat, t, phase):
         offsets[count] = BLOCK * j
         sides[count] = BLOCK * j + (0 if direction > 0 else down_at)
         words[count] = word
-        directions[count] = np.int32(direction)
+        downs[count] = np.int32(direction >> 1)
         slopes[count] = np.int32(direction * slope)
         count += word != 0
     return count
@@ -130,7 +131,7 @@ def enter_image(flat, image):
     """An image's row codes (inputs,) and the bias into the first tile's row vector."""
     durations = flat.durations[: image.shape[0]]
     for i in range(durations.shape[0]):
-        durations[i] = np.int32(image[i])
+        durations[i] = np.int32(image[np.uint64(flat.order[i])])
     flat.durations[image.shape[0]] = np.int32((1 << flat.P[0, at.PWM_BITS]) - 1)
 
 
@@ -227,7 +228,7 @@ def present_weights(flat, weights):
             sign = 1 - 2 * flat.rows[at.POLARITY, p[at.ROW] + row]
             for j in range(p[at.COLUMNS]):
                 k = p[at.CELL] + row * p[at.COLUMNS] + j
-                place = array.place_of(p, row, j)
+                place = array.place_of(flat, t, row, j)
                 higher = np.int64(cells[at.HIGHER, k])
                 if p[at.DRIFT]:
                     higher = pcm.drifted(flat, t, k, age)
@@ -250,7 +251,8 @@ def evaluate(flat, images, labels, weights):
             array.convert_forward(flat, t, charge, EVALUATION, scratch[at.ZEROS], n, dither)
             if t < tiles - 1:
                 activate(flat, t)
-        classes = flat.columns[at.CODE, flat.P[tiles - 1, at.COLUMN] :]
+        p = flat.P[tiles - 1]
+        classes = flat.columns[at.CODE, p[at.COLUMN] : p[at.COLUMN] + p[at.COLUMNS]]
         correct += first_largest(classes) == labels[n]
     return correct
 
@@ -263,9 +265,9 @@ def auto_zero(flat, t, mechanism, ordinals, channel, found, scale, shift, bits):
     zero = scratch[at.ZEROS, :count]
     total[:] = 0
     for _ in range(1 << p[at.CALIBRATION]):
-        array.to_codes(
-            codes, zero, flat.seed, mechanism, t, ordinals, 0, scale, channel, zero, 0, 0, shift,
-            bits,
+        convert_channels(
+            codes, zero, flat.seed, array.address(mechanism, t), ordinals, 0, scale, channel,
+            zero, 0, 0, shift, bits, count,
         )  # fmt: skip
         ordinals += 1
         total += codes

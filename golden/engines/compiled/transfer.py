@@ -9,18 +9,13 @@ import numpy as np
 
 from golden.analog import random
 from golden.analog.capacitor import SLOPE_BITS
+from golden.analog.converter import OFFSET_BITS
 from golden.digital.transfer import Kind
 from golden.engines.compiled import array, pcm
 from golden.engines.compiled import layout as at
 from golden.engines.compiled.cache import compiled, entry
-from golden.engines.compiled.draws import (
-    bell,
-    clip,
-    philox,
-    popcount,
-    round_half_even,
-    scaled,
-)
+from golden.engines.compiled.conversions import convert_repeats
+from golden.engines.compiled.draws import clip, popcount, round_half_even
 
 ALL, HIGHER, LOWER = 0, 1, 2
 TRANSFER, LOAD = Kind.TRANSFER.value, Kind.LOAD.value
@@ -32,7 +27,7 @@ def open_row(flat, t, row):
     """Bring a row's capacitors and steps together: in the tile they lie a block apart."""
     down_at = flat.lower.shape[0]
     for j in range(flat.P[t, at.COLUMNS]):
-        k = array.place_of(flat.P[t], row, j)
+        k = array.place_of(flat, t, row, j)
         flat.work[at.ROW_LOWER, j] = flat.lower[k]
         flat.row_steps[at.STEP_UP, j] = flat.steps[k]
         flat.row_steps[at.STEP_DOWN, j] = flat.steps[down_at + k]
@@ -42,7 +37,7 @@ def open_row(flat, t, row):
 def close_row(flat, t, row):
     """Put a row's capacitors back and recompute its weights."""
     for j in range(flat.P[t, at.COLUMNS]):
-        flat.lower[array.place_of(flat.P[t], row, j)] = flat.work[at.ROW_LOWER, j]
+        flat.lower[array.place_of(flat, t, row, j)] = flat.work[at.ROW_LOWER, j]
         array.settle_weight(flat, t, row, j)
 
 
@@ -59,19 +54,15 @@ def wait_row(flat, t, row, duration_ns):
 
 
 @compiled
-def convert(total, charge, spread, lines, ordinals, ahead, seed, t, shift, bits):
-    """total (n,) += a conversion in READ's range of charge (n,), offset included.
+def convert(total, charge, spread, lines, ordinals, repeats, seed, t, shift, bits):
+    """total (n,) += `repeats` conversions in READ's range of charge (n,), offset included.
 
-    lines (n,) are the columns, ordinals (n,) theirs; spread (n,) int32, as it keeps the product
-    one of 32 by 32 bits.
+    lines (n,) are the columns, ordinals (n,) theirs; spread (n,) int32.
     """
-    tile, ahead = np.uint64(t), np.uint64(ahead)
-    high = (np.int64(1) << (bits - 1)) - 1
-    for k in range(total.shape[0]):
-        ordinal = np.uint64(ordinals[k]) + ahead
-        draw = bell(philox(seed, np.uint64(COLUMN_NOISE), tile, np.uint64(lines[k]), ordinal))
-        value = charge[k] + scaled(draw, np.int64(spread[k]))
-        total[k] += clip(round_half_even(value, shift), -high - 1, high)
+    address = array.address(COLUMN_NOISE, t)
+    convert_repeats(
+        total, charge, seed, address, lines, ordinals, repeats, spread, shift, bits, total.shape[0]
+    )
 
 
 @compiled
@@ -106,10 +97,9 @@ def read_zero(flat, t, row):
     zero[:] = 0
     spread[:] = np.int32(p[at.READ_NOISE])
     for j in range(count):
-        charge[j] = (flat.columns[at.COLUMN_OFFSET, c + j] << shift) >> array.OFFSET_BITS
+        charge[j] = (flat.columns[at.COLUMN_OFFSET, c + j] << shift) >> OFFSET_BITS
     everything = scratch[at.EVERYTHING, :count]
-    for repeat in range(repeats):
-        convert(zero, charge, spread, everything, ordinals, repeat, flat.seed, t, shift, bits)
+    convert(zero, charge, spread, everything, ordinals, repeats, flat.seed, t, shift, bits)
     ordinals += repeats
     wait_row(flat, t, row, repeats * p[at.CONVERSION_NS])
 
@@ -127,7 +117,7 @@ def read(flat, t, row, pair, wanted, codes):
     ordinals, spread = scratch[at.ORDINALS, :count], flat.work[at.SPREADS, :count]
     for k in range(count):
         ordinals[k] = flat.columns[at.COLUMN_ORDINAL, c + wanted[k]]
-        charge[k] = (flat.columns[at.COLUMN_OFFSET, c + wanted[k]] << shift) >> array.OFFSET_BITS
+        charge[k] = (flat.columns[at.COLUMN_OFFSET, c + wanted[k]] << shift) >> OFFSET_BITS
         total[k] = -scratch[at.UNDRIVEN, wanted[k]]
     spread[:] = np.int32(p[at.READ_NOISE])
     pcm.write_back_drift(flat, t, row)
@@ -139,8 +129,7 @@ def read(flat, t, row, pair, wanted, codes):
             j = wanted[k]
             charge[k] += sign * (flat.work[at.ROW_LOWER, j] + flat.cells[at.MISMATCH, a + j])
     wait_row(flat, t, row, p[at.READ_NS])
-    for repeat in range(repeats):
-        convert(total, charge, spread, wanted, ordinals, repeat, flat.seed, t, shift, bits)
+    convert(total, charge, spread, wanted, ordinals, repeats, flat.seed, t, shift, bits)
     counters = flat.columns[at.COLUMN_ORDINAL, c : c + p[at.COLUMNS]]
     counters += repeats
     wait_row(flat, t, row, repeats * p[at.CONVERSION_NS])
@@ -208,14 +197,16 @@ def program(flat, t, row, p_new):
 
 
 @compiled
-def pulse_cells(lower, listed, up, down, words, directions, slope, bound):
-    """A trim's UPDATE of the columns `listed` (n,) where nothing is drawn; words (n,)."""
+def pulse_cells(lower, listed, steps, words, directions, slope, bound):
+    """A trim's UPDATE of the columns `listed` (n,) where nothing is drawn; words (n,).
+
+    steps: up, then down. No branch: the direction is a coin's toss.
+    """
     for k in range(listed.shape[0]):
-        j, count, direction = listed[k], np.int64(popcount(words[k])), np.int64(directions[k])
-        g = np.int64(lower[j])
-        step = np.int64(up[j]) if direction > 0 else np.int64(down[j])
+        j, count, direction = np.uint64(listed[k]), np.int64(popcount(words[k])), directions[k]
+        g, side = np.int64(lower[j]), np.uint64(direction < 0)
         tilt = (slope * direction * (g >> SLOPE_BITS)) >> SLOPE_BITS
-        change = (count * step * ((1 << SLOPE_BITS) - tilt)) >> SLOPE_BITS
+        change = (count * np.int64(steps[side, j]) * ((1 << SLOPE_BITS) - tilt)) >> SLOPE_BITS
         lower[j] = np.int32(clip(g + direction * change, -bound, bound))
 
 
@@ -223,9 +214,9 @@ def pulse_cells(lower, listed, up, down, words, directions, slope, bound):
 def pulse_row(flat, t, row, listed, words, directions):
     """A trim's UPDATE on the open row: every slot of the row against words of `listed` (n,)."""
     p, lower = flat.P[t], flat.work[at.ROW_LOWER]
-    up, down, bound = flat.row_steps[at.STEP_UP], flat.row_steps[at.STEP_DOWN], p[at.BOUND]
+    steps, bound = flat.row_steps, p[at.BOUND]
     if not p[at.DIRECT] and not p[at.CYCLE_SCALE]:
-        pulse_cells(lower, listed, up, down, words, directions, p[at.SLOPE], bound)
+        pulse_cells(lower, listed, steps, words, directions, p[at.SLOPE], bound)
         return
     for k in range(listed.shape[0]):
         j, count = listed[k], np.int64(popcount(words[k]))
@@ -233,40 +224,41 @@ def pulse_row(flat, t, row, listed, words, directions):
         if p[at.DIRECT]:
             pcm.pulse_cell(flat, t, line, count, np.int64(direction < 0))
             continue
-        step = np.int64(up[j] if direction > 0 else down[j])
+        step = np.int64(steps[at.STEP_UP if direction > 0 else at.STEP_DOWN, j])
         change = array.pulse_change(flat, t, line, g, count, step, direction)
         lower[j] = np.int32(clip(g + direction * change, -bound, bound))
 
 
 @compiled
-def still_apart(listed, journal, now, residuals, tolerance):
+def still_apart(listed, damping, last, journal, now, residuals, tolerance):
     """Keep of `listed` (n,) the columns that are not within tolerance, with their residuals.
 
-    now (n,) are the codes read. Returns how many are left.
+    damping, last (n,) go with them; now (n,) are the codes read. Returns how many are left.
     """
     count = 0
-    for k in range(listed.shape[0]):
+    for k in range(now.shape[0]):
         residual = journal[listed[k]] - now[k]
-        listed[count], residuals[count] = listed[k], residual
+        listed[count], damping[count], last[count] = listed[k], damping[k], last[k]
+        residuals[count] = residual
         count += abs(residual) > tolerance
     return count
 
 
 @compiled
-def aim(listed, residuals, damping, last, words, directions, gain, shift, slots, up):
+def aim(residuals, damping, last, words, directions, gain, shift, slots, up):
     """Words and directions (n,) of the next pulse train; damps where the sign changed.
 
-    listed, residuals (n,); damping and last go by column.
+    residuals (n,) are not zero. No branch: whether a residual changed its sign is a coin's toss.
     """
-    for k in range(listed.shape[0]):
-        j, residual = listed[k], residuals[k]
-        sign = sign_of(residual)
-        damping[j] += np.int64(sign * last[j] < 0)
-        last[j] = sign
-        count = np.uint64(abs(residual) * gain) >> np.uint64(shift + damping[j])
+    for k in range(residuals.shape[0]):
+        residual = residuals[k]
+        sign = (residual >> 63) | 1
+        damping[k] += np.uint64(sign * last[k]) >> np.uint64(63)
+        last[k] = sign
+        count = np.uint64(abs(residual) * gain) >> np.uint64(shift + damping[k])
         count = np.uint64(min(max(np.int64(count), 1), slots))
         words[k] = np.uint32((np.uint64(1) << count) - np.uint64(1))
-        directions[k] = up if residual > 0 else np.int32(-up)
+        directions[k] = np.int32(sign) * up
 
 
 @compiled
@@ -286,14 +278,16 @@ def trim(flat, t, row):
     pending, trains = columns, 0
     while True:
         read(flat, t, row, ALL, listed[:pending], now)
-        pending = still_apart(listed[:pending], journal, now, residuals, p[at.TRIM_TOL])
+        pending = still_apart(
+            listed, damping, last, journal, now[:pending], residuals, p[at.TRIM_TOL]
+        )
         if pending == 0:
             return
         if trains == p[at.TRIM_LIMIT]:
             register[at.NOT_TRIMMED] += pending
             return
         aim(
-            listed[:pending], residuals, damping, last, words, directions,
+            residuals[:pending], damping, last, words, directions,
             p[at.TRIM_GAIN], p[at.TRIM_SHIFT], p[at.SLOTS], up,
         )  # fmt: skip
         pulse_row(flat, t, row, listed[:pending], words, directions)
@@ -329,7 +323,7 @@ def work_row(flat, t, row, kind):
     wait_row(flat, t, row, p[at.PRECHARGE_NS])
     register[at.INVERTED_ROWS] += p_new - polarity[r]
     polarity[r] = p_new
-    flat.signs[p[at.LINE] + row] = np.int32(1 - 2 * p_new)
+    flat.signs[array.line_of(flat, t, row)] = np.int32(1 - 2 * p_new)
     read(flat, t, row, LOWER, everything, lower)
     sign = 1 - 2 * p_new
     for j in range(columns):

@@ -23,14 +23,9 @@ from golden.analog.tables import VALUE_BITS
 BLOCK = 8
 LANES = BLOCK // 2
 
-_I8, _I16, _I32, _I64 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64)
-_V8, _V16, _V32 = (
-    ir.VectorType(_I8, 4 * BLOCK),
-    ir.VectorType(_I16, BLOCK),
-    ir.VectorType(_I32, BLOCK),
-)
+_I16, _I32, _I64 = ir.IntType(16), ir.IntType(32), ir.IntType(64)
+_V16, _V32 = ir.VectorType(_I16, BLOCK), ir.VectorType(_I32, BLOCK)
 _V64 = ir.VectorType(_I64, LANES)
-_TURN = ir.Constant(_V32, [lane ^ 1 for lane in range(BLOCK)])
 _int32, _int64 = types.int32, types.int64
 
 
@@ -40,93 +35,120 @@ def intrinsic(generator: Callable[..., Any]) -> Callable[..., Any]:
     return make(generator)
 
 
-def _data(context: Any, builder: Any, signature: Any, arguments: Any, *which: int) -> list[Any]:
+def array_data(
+    context: Any, builder: Any, signature: Any, arguments: Any, *which: int
+) -> list[Any]:
     """Data pointers of the array arguments `which`."""
     return [
         context.make_array(signature.args[k])(context, builder, arguments[k]).data for k in which
     ]
 
 
-def _place(builder: Any, data: Any, index: Any, kind: ir.Type) -> Any:
+def _pointer(builder: Any, data: Any, index: Any, kind: ir.Type) -> Any:
     return builder.bitcast(builder.gep(data, [index]), kind.as_pointer())
 
 
-def _load(builder: Any, data: Any, index: Any, kind: ir.VectorType, align: int = 4) -> Any:
-    return builder.load(_place(builder, data, index, kind), align=align)
+def load(builder: Any, data: Any, index: Any, kind: ir.VectorType, align: int = 4) -> Any:
+    """A vector that starts at an item of an array."""
+    return builder.load(_pointer(builder, data, index, kind), align=align)
+
+
+def store(builder: Any, value: Any, data: Any, index: Any, align: int = 4) -> None:
+    """Store a vector from an item of an array on."""
+    builder.store(value, _pointer(builder, data, index, value.type), align=align)
 
 
 def _item(builder: Any, data: Any, index: Any) -> Any:
     return builder.load(builder.gep(data, [index]))
 
 
-def _splat(builder: Any, value: Any, kind: ir.VectorType) -> Any:
+def splat(builder: Any, value: Any, kind: ir.VectorType) -> Any:
+    """A vector of one value."""
     nothing = ir.Constant(kind, ir.Undefined)
     first = builder.insert_element(nothing, value, _I32(0))
     mask = ir.Constant(ir.VectorType(_I32, kind.count), [0] * kind.count)
     return builder.shuffle_vector(first, nothing, mask)
 
 
-def _constant(kind: ir.VectorType, value: int) -> ir.Constant:
+def constant(kind: ir.VectorType, value: int) -> ir.Constant:
+    """A vector of one constant."""
     return ir.Constant(kind, [value] * kind.count)
 
 
-def _sign_extended(builder: Any, pairs: Any) -> Any:
+def _sign_extended(builder: Any, pairs: Any, kind: ir.VectorType) -> Any:
     """The low 32 bits of each lane: a product of two such is one 32 x 32 multiply."""
-    shift = _constant(_V64, 32)
+    shift = constant(kind, 32)
     return builder.ashr(builder.shl(pairs, shift), shift)
 
 
 def _even_odd(builder: Any, block: Any) -> tuple[Any, Any]:
     """Eight 32-bit lanes as four even and four odd ones, sign-extended to 64 bits."""
     pairs = builder.bitcast(block, _V64)
-    return _sign_extended(builder, pairs), builder.ashr(pairs, _constant(_V64, 32))
+    return _sign_extended(builder, pairs, _V64), builder.ashr(pairs, constant(_V64, 32))
 
 
 def _ones(builder: Any, words: Any) -> Any:
-    """Ones in each lane: counted by bytes, and the bytes added up by a product."""
+    """Ones in each lane."""
     ctpop = cgutils.get_or_insert_function(
-        builder.module, ir.FunctionType(_V8, [_V8]), f"llvm.ctpop.v{4 * BLOCK}i8"
+        builder.module, ir.FunctionType(_V32, [_V32]), f"llvm.ctpop.v{BLOCK}i32"
     )
-    bytewise = builder.bitcast(builder.call(ctpop, [builder.bitcast(words, _V8)]), _V32)
-    return builder.lshr(builder.mul(bytewise, _constant(_V32, 0x01010101)), _constant(_V32, 24))
+    return builder.call(ctpop, [words])
 
 
-BLOCKS_AT_ONCE = 4
+def _signed(builder: Any, values: Any, minus: Any) -> Any:
+    """The values, or where `minus` has every bit their negatives: less work than a product."""
+    return builder.sub(builder.xor(values, minus), minus)
+
+
+BLOCKS_AT_ONCE = 2
+COLUMNS_AT_ONCE = 2
+"""As wide as today's vectors get: the compiler splits them for a processor that has less."""
 
 
 @intrinsic
 def dot_blocks(typing_context, sums, columns, weight, places, drive, rows, first):
-    """FORWARD of four blocks: sums[4 j + lane] += their rows, for j < columns.
+    """FORWARD of two blocks: sums[4 j + lane] += their rows, for j < columns, an even number.
 
     sums: int64, four a column, to be added up at the end; weight, drive: int32; places, rows:
-    int64, where block k's weights and durations start, k = first..first + 3.
+    int64, where block k's weights and durations start, k = first and first + 1.
     """
     i = _int64
     signature = types.void(sums, i, weight, places, drive, rows, i)
+    wide = ir.VectorType(_I32, COLUMNS_AT_ONCE * BLOCK)
+    pairs = ir.VectorType(_I64, COLUMNS_AT_ONCE * LANES)
+    twice, turned = (
+        ir.Constant(ir.VectorType(_I32, wide.count), order * COLUMNS_AT_ONCE)
+        for order in ([*range(BLOCK)], [lane ^ 1 for lane in range(BLOCK)])
+    )
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        sums, weight, places, drive, rows = _data(
+        sums, weight, places, drive, rows = array_data(
             context, builder, signature, arguments, 0, 2, 3, 4, 5
         )
         columns, first = arguments[1], arguments[6]
         blocks = []
         for k in range(BLOCKS_AT_ONCE):
             index = builder.add(first, _I64(k))
-            x = _load(builder, drive, _item(builder, rows, index), _V32)
-            turned = builder.shuffle_vector(x, x, _TURN)
-            drives = [builder.bitcast(each, _V64) for each in (x, turned)]
+            x = load(builder, drive, _item(builder, rows, index), _V32)
+            # The odd rows' durations by a turn, not a shift: then every processor gets by with one
+            # multiply a product.
+            drives = [
+                builder.bitcast(builder.shuffle_vector(x, x, order), pairs)
+                for order in (twice, turned)
+            ]
             blocks.append((_item(builder, places, index), drives))
-        with cgutils.for_range(builder, columns, intp=_I64) as loop:
-            offset = builder.mul(loop.index, _I64(BLOCK))
-            at = builder.mul(loop.index, _I64(LANES))
-            total = _load(builder, sums, at, _V64, 8)
+        steps = builder.udiv(columns, _I64(COLUMNS_AT_ONCE))
+        with cgutils.for_range(builder, steps, intp=_I64) as loop:
+            offset = builder.mul(loop.index, _I64(wide.count))
+            at = builder.mul(loop.index, _I64(pairs.count))
+            total = load(builder, sums, at, pairs, 8)
             for place, drives in blocks:
-                pairs = _load(builder, weight, builder.add(place, offset), _V64)
-                odd = builder.lshr(pairs, _constant(_V64, 32))
-                for w, x in zip((pairs, odd), drives, strict=True):
-                    product = builder.mul(_sign_extended(builder, w), _sign_extended(builder, x))
-                    total = builder.add(total, product)
-            builder.store(total, _place(builder, sums, at, _V64), align=8)
+                even = load(builder, weight, builder.add(place, offset), pairs)
+                odd = builder.lshr(even, constant(pairs, 32))
+                for w, x in zip((even, odd), drives, strict=True):
+                    w, x = (_sign_extended(builder, each, pairs) for each in (w, x))
+                    total = builder.add(total, builder.mul(w, x))
+            store(builder, total, sums, at, 8)
         return context.get_dummy_value()
 
     return signature, generate
@@ -142,15 +164,17 @@ def sum_columns(typing_context, charge, row, weight, place, offsets, errors, cou
     signature = types.void(charge, i, weight, i, offsets, errors, i)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        charge, weight, offsets, errors = _data(context, builder, signature, arguments, 0, 2, 4, 5)
+        charge, weight, offsets, errors = array_data(
+            context, builder, signature, arguments, 0, 2, 4, 5
+        )
         _, row, _, place, _, _, count = arguments
-        totals = [cgutils.alloca_once_value(builder, _constant(_V64, 0)) for _ in range(2)]
+        totals = [cgutils.alloca_once_value(builder, constant(_V64, 0)) for _ in range(2)]
         with cgutils.for_range(builder, count, intp=_I64) as loop:
             at = builder.add(place, _item(builder, offsets, loop.index))
-            error = _splat(builder, _item(builder, errors, loop.index), _V32)
+            error = splat(builder, _item(builder, errors, loop.index), _V32)
             error, _ = _even_odd(builder, error)
             for total, w in zip(
-                totals, _even_odd(builder, _load(builder, weight, at, _V32)), strict=True
+                totals, _even_odd(builder, load(builder, weight, at, _V32)), strict=True
             ):
                 now = builder.add(builder.load(total), builder.mul(w, error))
                 builder.store(now, total)
@@ -168,50 +192,50 @@ def sum_columns(typing_context, charge, row, weight, place, offsets, errors, cou
 @intrinsic
 def pulse_columns(
     typing_context, lower, weight, steps, place, words, signs, row, sign_row, offsets, sides,
-    column_words, directions, slopes, hits, count, bound,
+    column_words, downs, slopes, hits, count, bound,
 ):  # fmt: skip
     """UPDATE of one block: coincidences of its words with those of listed columns.
 
-    lower, weight, signs, directions, slopes: int32; steps: int16; words, column_words: uint32;
+    lower, weight, signs, downs, slopes: int32; steps: int16; words, column_words: uint32;
     offsets, sides: int64, where steps[place + sides] are those of the direction; hits: int64, the
     `count` entries of the lists that are meant. The formula is that of
     golden.analog.capacitor.Capacitors.pulse.
     """
     i = _int64
     signature = types.void(
-        lower, weight, steps, i, words, signs, i, i, offsets, sides, column_words, directions,
+        lower, weight, steps, i, words, signs, i, i, offsets, sides, column_words, downs,
         slopes, hits, i, _int32,
     )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        lower, weight, steps, words, signs, *lists, hits = _data(
+        lower, weight, steps, words, signs, *lists, hits = array_data(
             context, builder, signature, arguments, 0, 1, 2, 4, 5, 8, 9, 10, 11, 12, 13
         )
         place, row, sign_row, count = (arguments[k] for k in (3, 6, 7, 14))
-        bound = _splat(builder, arguments[15], _V32)
+        bound = splat(builder, arguments[15], _V32)
         low = builder.neg(bound)
-        bits, one = _constant(_V32, SLOPE_BITS), _constant(_V32, 1 << SLOPE_BITS)
-        row_words = _load(builder, words, row, _V32)
-        sign = _load(builder, signs, sign_row, _V32)
+        bits, one = constant(_V32, SLOPE_BITS), constant(_V32, 1 << SLOPE_BITS)
+        row_words = load(builder, words, row, _V32)
+        inverted = builder.ashr(load(builder, signs, sign_row, _V32), constant(_V32, 31))
         with cgutils.for_range(builder, count, intp=_I64) as loop:
             hit = _item(builder, hits, loop.index)
             offset, side, *values = (_item(builder, each, hit) for each in lists)
             at, side = builder.add(place, offset), builder.add(place, side)
-            word, direction, slope = (_splat(builder, value, _V32) for value in values)
+            word, down, slope = (splat(builder, value, _V32) for value in values)
             pulses = _ones(builder, builder.and_(row_words, word))
-            g = _load(builder, lower, at, _V32)
-            step = builder.sext(_load(builder, steps, side, _V16, 2), _V32)
+            g = load(builder, lower, at, _V32)
+            step = builder.sext(load(builder, steps, side, _V16, 2), _V32)
             tilt = builder.mul(slope, builder.ashr(g, bits))
             factor = builder.sub(one, builder.ashr(tilt, bits))
             change = builder.mul(builder.mul(pulses, step), factor)
-            change = builder.mul(direction, builder.ashr(change, bits))
+            change = _signed(builder, builder.ashr(change, bits), down)
             moved = builder.add(g, change)
             moved = builder.select(builder.icmp_signed("<", moved, bound), moved, bound)
             moved = builder.select(builder.icmp_signed(">", moved, low), moved, low)
-            builder.store(moved, _place(builder, lower, at, _V32), align=4)
-            w = _load(builder, weight, at, _V32)
-            w = builder.add(w, builder.mul(sign, builder.sub(moved, g)))
-            builder.store(w, _place(builder, weight, at, _V32), align=4)
+            store(builder, moved, lower, at)
+            w = load(builder, weight, at, _V32)
+            w = builder.add(w, _signed(builder, builder.sub(moved, g), inverted))
+            store(builder, w, weight, at)
         return context.get_dummy_value()
 
     return signature, generate
@@ -228,30 +252,30 @@ def leak_block(typing_context, lower, weight, place, columns, signs, row, loss, 
     signature = _int32(lower, weight, i, i, signs, i, i, _int32, _int32)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        lower, weight, signs = _data(context, builder, signature, arguments, 0, 1, 4)
+        lower, weight, signs = array_data(context, builder, signature, arguments, 0, 1, 4)
         _, _, place, columns, _, row, loss, target, bound = arguments
-        loss = _sign_extended(builder, _splat(builder, loss, _V64))
-        target, bound = _splat(builder, target, _V32), _splat(builder, bound, _V32)
-        low, sign = builder.neg(bound), _load(builder, signs, row, _V32)
-        half, shift = _constant(_V64, 1 << (VALUE_BITS - 1)), _constant(_V64, VALUE_BITS)
-        changed = cgutils.alloca_once_value(builder, _constant(_V32, 0))
+        loss = splat(builder, builder.sext(builder.trunc(loss, _I32), _I64), _V64)
+        target, bound = splat(builder, target, _V32), splat(builder, bound, _V32)
+        low, sign = builder.neg(bound), load(builder, signs, row, _V32)
+        half, shift = constant(_V64, 1 << (VALUE_BITS - 1)), constant(_V64, VALUE_BITS)
+        changed = cgutils.alloca_once_value(builder, constant(_V32, 0))
         with cgutils.for_range(builder, columns, intp=_I64) as loop:
             at = builder.add(place, builder.mul(loop.index, _I64(BLOCK)))
-            g = _load(builder, lower, at, _V32)
+            g = load(builder, lower, at, _V32)
             parts = []
             for distance in _even_odd(builder, builder.sub(g, target)):
                 lost = builder.add(builder.mul(distance, loss), half)
                 # The result fits 32 bits, so the bits that a logical shift brings in do not matter.
                 parts.append(builder.lshr(lost, shift))
-            even = builder.and_(parts[0], _constant(_V64, 0xFFFFFFFF))
-            odd = builder.shl(parts[1], _constant(_V64, 32))
+            even = builder.and_(parts[0], constant(_V64, 0xFFFFFFFF))
+            odd = builder.shl(parts[1], constant(_V64, 32))
             moved = builder.sub(g, builder.bitcast(builder.or_(even, odd), _V32))
             moved = builder.select(builder.icmp_signed("<", moved, bound), moved, bound)
             moved = builder.select(builder.icmp_signed(">", moved, low), moved, low)
             change = builder.sub(moved, g)
-            builder.store(moved, _place(builder, lower, at, _V32), align=4)
-            w = builder.add(_load(builder, weight, at, _V32), builder.mul(sign, change))
-            builder.store(w, _place(builder, weight, at, _V32), align=4)
+            store(builder, moved, lower, at)
+            w = builder.add(load(builder, weight, at, _V32), builder.mul(sign, change))
+            store(builder, w, weight, at)
             builder.store(builder.or_(builder.load(changed), change), changed)
         lanes, word = builder.load(changed), _I32(0)
         for lane in range(BLOCK):
