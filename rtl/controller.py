@@ -208,6 +208,7 @@ class Controller(wiring.Component):
         silence = Signal(TIMEOUT_BITS)
         use = Signal(USE_BITS)
         answer = Signal(ERROR_BITS)
+        range_failure = Signal(ERROR_BITS)
         refusal = self._refusal(m)
         request: Any = self.phase.payload
         column = Signal(index_bits(spec.columns))
@@ -417,9 +418,12 @@ class Controller(wiring.Component):
                     self.weights_open & (silence >= self.stream_timeout)
                 )
                 m.d.comb += self.drop.eq(self.weights_timeout)
+                # The reason may be gone when the sequencer answers.
+                with m.If(self.phase_done & self.phase_failed):
+                    m.d.sync += range_failure.eq(self._failure(m))
                 with m.If(self.transfer_answered):
                     with m.If(self.transfer_error == Error.MACRO_TIMEOUT):
-                        end(self._failure(m))
+                        end(range_failure)
                     with m.Else():
                         end(self.transfer_error)
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
 from unittest.mock import patch
 
 from tests.formal.prove import damaged
@@ -21,46 +21,33 @@ class Claim:
     old: str
     new: str
 
-    def breaks(self, *users: ModuleType) -> Any:
-        """While it is entered, `users` make their parts from the damaged copy of the module."""
+    @contextmanager
+    def breaks(self, *users: ModuleType) -> Iterator[None]:
+        """Meanwhile the module, and its `users`, have their components from a damaged copy."""
         copy = damaged(self.module, self.old, self.new)
-        return _Parts([(user, _classes(self.module, copy, user)) for user in {self.module, *users}])
+        own = {
+            name: value
+            for name, value in vars(self.module).items()
+            if isinstance(value, type) and value.__module__ == self.module.__name__
+        }
+        with ExitStack() as stack:
+            for user in {self.module, *users}:
+                for name, value in own.items():
+                    if getattr(user, name, None) is value:
+                        stack.enter_context(patch.object(user, name, getattr(copy, name)))
+            yield
 
 
-def _classes(module: ModuleType, copy: ModuleType, user: ModuleType) -> dict[str, Any]:
-    return {
-        name: getattr(copy, name)
-        for name, value in vars(module).items()
-        if isinstance(value, type)
-        and value.__module__ == module.__name__
-        and getattr(user, name, None) is value
-    }
-
-
-class _Parts:
-    def __init__(self, parts: list[tuple[ModuleType, dict[str, Any]]]) -> None:
-        self.patches = [patch.multiple(user, **classes) for user, classes in parts if classes]
-        if not self.patches:
-            raise ValueError("nobody uses what is damaged")
-
-    def __enter__(self) -> None:
-        for each in self.patches:
-            each.start()
-
-    def __exit__(self, *_: object) -> None:
-        for each in reversed(self.patches):
-            each.stop()
-
-
-def table(claims: Sequence[Claim], method: str) -> str:
+def table(claims: Sequence[Claim]) -> str:
     """The claims as rows of docs/verification.md."""
-    lines = ["| property | says | method | damage that it finds |", "|---|---|---|---|"]
+    lines = ["| property | says | damage that it finds |", "|---|---|---|"]
     for claim in claims:
-        old, new = (_one_line(text) for text in (claim.old, claim.new))
-        where = claim.module.__name__
-        lines.append(f"| `{claim.name}` | {claim.says} | {method} | {where}: `{old}` -> `{new}` |")
+        old, new = (_code(text) for text in (claim.old, claim.new))
+        damage = f"{claim.module.__name__}: {old} becomes {new}"
+        lines.append(f"| `{claim.name}` | {claim.says} | {damage} |")
     return "\n".join(lines)
 
 
-def _one_line(text: str) -> str:
-    return " ".join(text.split()).replace("|", "\\|") or "(nothing)"
+def _code(text: str) -> str:
+    # A bar would end the cell.
+    return f"`{' '.join(text.split())}`".replace("|", "\\|")

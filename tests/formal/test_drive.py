@@ -259,10 +259,8 @@ class Drives(Harness):
             m, "rows_driven_have_the_phases_polarity", implies(mixed & self.asked, ~wrong.any())
         )
         one = self.asked & ((phase == Phase.READ) | ((phase == Phase.UPDATE) & self.trim))
-        self.always(
-            m, "read_and_trim_drive_the_one_row",
-            implies(one, pins.row_pulse == Mux(self.t != 0, Const(1, SPEC.rows) << pins.row_select, 0)),
-        )  # fmt: skip
+        selected = Mux(self.t != 0, Const(1, SPEC.rows) << pins.row_select, 0)
+        self.always(m, "read_and_trim_drive_the_one_row", implies(one, pins.row_pulse == selected))
         strobe = self.asked & among(phase, STROBES)
         self.always(
             m, "a_strobe_is_on_its_row", implies(strobe, pins.row_select == self.asked_for.row)
@@ -368,7 +366,8 @@ class Drives(Harness):
                         & (asked.row < SPEC.rows)
                         & (self.polarity == self.drive.polarity))  # fmt: skip
         times = [
-            implies(select, (silent + 1 == self.elapsed) & (silent <= TIMEOUT) & (cycle == 0) & (group == 0)),
+            implies(select, (silent + 1 == self.elapsed) & (silent <= TIMEOUT)),
+            implies(select, (cycle == 0) & (group == 0)),
             implies(answer, (cycle == 0) & implies(group != 0, among(phase, CONVERSIONS))),
             implies(answer & (phase != Phase.IDLE), silent <= TIMEOUT),
             implies(answer & (phase == Phase.IDLE), silent < IDLE_CYCLES),

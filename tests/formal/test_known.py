@@ -22,7 +22,9 @@ class State(Harness):
         known = rtl.known.Known(TileSpec(rows=ROWS, columns=2))
         inside = Inside(known)
         m.submodules.known = inside.fragment
-        self.free(m, known.blanked, known.row, known.valid, known.lost, known.calibrates)
+        self.free(
+            m, known.blanked, known.row, known.valid, known.lost, known.calibrates, known.offsets
+        )
         blank = Signal(ROWS)
         with m.If(known.lost | known.valid | ~known.unknown):
             m.d.sync += blank.eq(0)
@@ -38,8 +40,9 @@ class State(Harness):
         self.always(m, "unknown_falls_when_all_rows_are_blank", ~was | (blank != ALL) | falls)
         self.always(m, "unknown_rises_by_raw_access_only", was | ~known.unknown | lost)
         self.always(m, "raw_access_always_loses_it", ~lost | known.unknown)
-        calibrated, calibrates = self.past(m, known.calibrated), self.past(m, known.calibrates)
-        self.always(m, "calibrated_stays", known.calibrated == (calibrated | calibrates))
+        begins, offsets = self.past(m, known.calibrates), self.past(m, known.offsets)
+        kept = self.past(m, known.calibrated) & ~begins
+        self.always(m, "calibrated_until_an_auto_zero_begins", known.calibrated == (kept | offsets))
         covered = Signal(range(ROWS + 1))
         m.d.comb += covered.eq(sum((blank[row] for row in range(1, ROWS)), start=blank[0]))
         in_turn = (blank & (blank + 1)[:ROWS]) == 0
@@ -63,8 +66,8 @@ CLAIMS = [
           MODULE, "with m.If(self.lost):", "with m.If(self.lost | self.calibrates):"),
     Claim("raw_access_always_loses_it", "in the next cycle, whatever the host says",
           MODULE, "with m.If(self.lost):", "with m.If(self.lost & ~self.valid):"),
-    Claim("calibrated_stays", "once the offsets are there",
-          MODULE, "self.calibrated.eq(1)", "self.calibrated.eq(~self.lost)"),
+    Claim("calibrated_until_an_auto_zero_begins", "from an auto-zero's end or a host's write on",
+          MODULE, "self.calibrated.eq(self.offsets)", "self.calibrated.eq(~self.calibrates)"),
     Claim("covered_counts_those_rows", "the invariant",
           MODULE, "self.blanked & (self.row == covered)", "self.blanked"),
 ]  # fmt: skip

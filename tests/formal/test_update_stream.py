@@ -48,8 +48,8 @@ class Streams(Harness):
     """Both streams; for each a model that draws by spec/lfsr.py and notes what it gave."""
 
     def describe(self, m: Module) -> None:
-        begin, replay, take, commit, stop = (Signal(name=n) for n in
-                                             ("begin", "replay", "take", "commit", "stop"))  # fmt: skip
+        begin, replay, take = Signal(), Signal(), Signal()
+        commit, stop = Signal(), Signal()
         self.free(m, begin, replay, take, commit, stop)
         streams = {side: rtl.update_stream.UpdateStream(SPEC, side) for side in LAGS}
         inside = {side: Inside(stream) for side, stream in streams.items()}
@@ -102,15 +102,23 @@ class Streams(Harness):
             self._side(m, side, stream, inside[side], locals(), model)
         self.always(m, "the_model_follows", Cat(model).all())
         both = second & last & (row.state != 1)
-        self.reach(m, "an_update_in_two_phases", both & (row.o.payload > 0) & (column.o.payload > 0))
+        self.reach(
+            m, "an_update_in_two_phases", both & (row.o.payload > 0) & (column.o.payload > 0)
+        )
         self.reach(m, "a_second_phase_cut_short", self.past(m, stop & second & row.o.valid))
         self.reach(m, "two_updates", begins & (self.past(m, commit)))
 
-    def _side(self, m: Module, side: str, stream: Any, inside: Inside, now: dict, model: list) -> None:
+    def _side(
+        self, m: Module, side: str, stream: Any, inside: Inside, now: dict, model: list
+    ) -> None:
         opened, begins, replay, slot = (now[n] for n in ("opened", "begins", "replay", "slot"))
-        first, scrambling, stop, second = (now[n] for n in ("whole", "scrambling", "stop", "second"))
+        first, scrambling, stop, second = (
+            now[n] for n in ("whole", "scrambling", "stop", "second")
+        )
         state, take, working = stream.state, now["take"], now["working"]
-        begun, follows = (Signal(LFSR_BITS, init=1, name=f"{side}_{n}") for n in ("begun", "follows"))
+        begun, follows = (
+            Signal(LFSR_BITS, init=1, name=f"{side}_{n}") for n in ("begun", "follows")
+        )
         scramble = Signal(SLOT_BITS, name=f"{side}_scramble")
         noted_states = [Signal(LFSR_BITS, name=f"{side}_state_{n}") for n in range(SLOTS)]
         noted = [Signal(BITS, name=f"{side}_threshold_{n}") for n in range(SLOTS)]
@@ -132,14 +140,20 @@ class Streams(Harness):
         self.always(m, f"{side}_state_is_never_0", (state != 0) & (inside["first"] != 0))
         offered = stream.o.valid
         expected = threshold(next_draw, slot, scramble, stream.scale, side)
-        self.always(m, f"{side}_thresholds_are_those_of_the_draws", ~offered | (stream.o.payload == expected))
+        self.always(
+            m,
+            f"{side}_thresholds_are_those_of_the_draws",
+            ~offered | (stream.o.payload == expected),
+        )
         again = offered & second
         self.always(m, f"{side}_replay_gives_the_same_thresholds",
                     ~again | (stream.o.payload == Array(noted)[slot]))  # fmt: skip
         back = self.past(m, stop & opened)
         self.always(m, f"{side}_stop_takes_the_draws_back", ~back | (state == self.past(m, begun)))
         written = self.past(m, stream.write_state & ~working)
-        self.always(m, f"{side}_write_loads_the_state", ~written | (state == self.past(m, stream.new_state)))
+        self.always(
+            m, f"{side}_write_loads_the_state", ~written | (state == self.past(m, stream.new_state))
+        )
         free = self.past(m, ~stop & ~stream.write_state & ~begins & ~working)
         self.always(m, f"{side}_state_stays_while_idle", ~free | (state == self.past(m, state)))
 
@@ -159,7 +173,9 @@ class Streams(Harness):
             there = known & (first | (slot > number))
             after = drawn(after, side)
             same = noted_states[number] == after
-            value = threshold(noted_states[number], self._number(m, number), of_begun, stream.scale, side)
+            value = threshold(
+                noted_states[number], self._number(m, number), of_begun, stream.scale, side
+            )
             model += [~there | same, ~there | (noted[number] == value)]
 
     def _number(self, m: Module, number: int) -> Signal:
