@@ -14,11 +14,13 @@ from rich.console import Console
 import crosstile
 from crosstile import demo
 from crosstile import train as training
+from crosstile import verilog as export
 from golden.training import datasets, plots
 from golden.training.config import CELLS, Config
 from golden.training.loop import ENGINES, Run
 from spec.errors import InputError
 from spec.parameter import leaves
+from spec.presets import PRESETS
 
 WIDTH = 80
 NOT_SETTABLE = ("tile.rows", "tile.columns")
@@ -53,7 +55,7 @@ def _fail(message: str, code: int) -> int:
 @click.version_option(crosstile.__version__)
 @click.pass_context
 def cli(context: click.Context) -> None:
-    """Train networks on the golden model of an analog training tile."""
+    """An analog training tile: networks trained on its golden model, and its Verilog."""
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
 
@@ -144,6 +146,43 @@ def demonstrate(out: str) -> int:
     found = demo.demo(Path(out), _console())
     click.echo(demo.last_words(found, Path(out)))
     return 0
+
+
+_VERILOG_HELP = f"""\
+Write the Verilog of a tile controller, and what goes with it.
+
+DIR gets the tile and a synthesizable stub of its array macro, each one file; its
+registers as SystemRDL, HTML, C header and IP-XACT; a lint log, with the waivers;
+manifest.json and, last, result.json. The same tile gives the same bytes.
+A layer of n inputs is n + 1 rows: the last one is the bias.
+
+\b
+Example:
+  crosstile verilog --preset small --out build/small
+  crosstile verilog --rows 512 --columns 512 --set slots=16 --out build/512
+\b
+Presets: {", ".join(f"{name} ({tile.rows}x{tile.columns})" for name, tile in PRESETS.items())}
+"""
+
+
+@cli.command(help=_VERILOG_HELP)
+@click.option(
+    "--preset", metavar="NAME", default="paper", show_default=True, help="Tile, see above."
+)
+@click.option("--rows", type=int, metavar="R", help="1 to 2048, the bias row included.")
+@click.option("--columns", type=int, metavar="C", help="1 to 2048.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a parameter; repeatable."
+)
+@click.option("--out", metavar="DIR", required=True, help="Folder to fill.")
+def verilog(
+    preset: str, rows: int | None, columns: int | None, settings: tuple[str, ...], out: str
+) -> int:
+    """Write a tile's Verilog."""
+    spec = export.tile_spec(preset, rows, columns, _settings(settings))
+    found = export.verilog(spec, Path(out), _console())
+    click.echo(export.last_words(found, Path(out)))
+    return 1 if found["lint"] and not found["lint"]["clean"] else 0
 
 
 def _console() -> Console:

@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.metadata
-import json
-import os
-import platform
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -18,15 +14,15 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
 
+from crosstile.folder import RESULT, host, make_writable, refuse_taken, versions, write_json
 from golden.training import checkpoint, plots
 from golden.training.checkpoint import write_atomically
 from golden.training.config import configure
 from golden.training.loop import Progress, Run, Trainer
-from spec.errors import InputError
 from spec.parameter import to_dict
 
-RESULT = "result.json"
 RUNS = Path("runs")
+PACKAGES = ("crosstile", "numpy", "numba", "llvmlite")
 BUILDING = "building the network; the first time, compiling takes a minute"
 PLAIN_LINE_SECONDS = 10.0
 """Without a terminal: a line after each evaluation, and one where there was none for so long."""
@@ -48,9 +44,9 @@ def train(run: Run, folder: Path | None, console: Console) -> dict[str, Any]:
     config = configure(run.cell, run.settings)  # the quickest check first
     if folder is None:
         folder = _free_folder()
-    _refuse_taken(folder)
+    refuse_taken(folder, (RESULT, checkpoint.NAME), f", or go on with --resume {folder}")
     dataset = run.load_dataset()
-    _make_writable(folder)
+    make_writable(folder)
     if run.cell != "float":
         for warning in config.warnings():
             click.echo(f"warning: {warning}", err=True)
@@ -66,7 +62,7 @@ def resume(folder: Path, change: Callable[[Run], Run], console: Console) -> dict
     """
     snapshot = checkpoint.read(folder)
     run = change(snapshot.run)
-    _make_writable(folder)
+    make_writable(folder)
     with console.status(BUILDING):
         trainer = Trainer(run, snapshot=snapshot)
     return _finish(trainer, folder, console)
@@ -77,29 +73,6 @@ def _free_folder() -> Path:
     while (RUNS / f"train-{number}").exists():
         number += 1
     return RUNS / f"train-{number}"
-
-
-def _refuse_taken(folder: Path) -> None:
-    for name in (RESULT, checkpoint.NAME):
-        # Not Path.exists, which raises where the folder may not be entered.
-        if os.path.lexists(folder / name):
-            other = folder.with_name(folder.name + "-2")
-            raise InputError(
-                f"--out {folder}: holds the {name} of a run; give another folder, like {other}, "
-                f"or go on with --resume {folder}"
-            )
-
-
-def _make_writable(folder: Path) -> None:
-    probe = folder / ".crosstile-probe"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(b"")
-        probe.unlink()
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be written ({error.strerror or error}); give another folder"
-        ) from None
 
 
 def _finish(trainer: Trainer, folder: Path, console: Console) -> dict[str, Any]:
@@ -116,7 +89,7 @@ def _finish(trainer: Trainer, folder: Path, console: Console) -> dict[str, Any]:
     for name, data in plots.draw(trainer).items():
         write_atomically(folder / name, data)
     found = result(trainer)
-    write_atomically(folder / RESULT, (json.dumps(found, indent=2) + "\n").encode())
+    write_json(folder / RESULT, found)
     return found
 
 
@@ -215,14 +188,5 @@ def result(trainer: Trainer) -> dict[str, Any]:
         "engine": trainer.engine.name,
         "run": run.to_json(),
         "config": to_dict(trainer.config),
-        "versions": _versions(),
+        "versions": host() | versions(PACKAGES),
     }
-
-
-def _versions() -> dict[str, str]:
-    packages = ("crosstile", "numpy", "numba", "llvmlite")
-    found = {"python": platform.python_version(), "machine": platform.machine()}
-    for package in packages:
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            found[package] = importlib.metadata.version(package)
-    return found

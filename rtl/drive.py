@@ -23,7 +23,7 @@ from rtl.phase import (
     request_layout,
     row_bits,
 )
-from rtl.pulse_width import LineDrivers, Shadow
+from rtl.pulse_width import LineDrivers, Shadow, write_groups
 from rtl.update_stream import BEGIN
 from spec.commands import Phase
 from spec.tile import TileSpec
@@ -201,18 +201,19 @@ class Drive(wiring.Component):
         ]
 
         sign = Signal(spec.columns)  # of a code: negative; of a trim: charge
-        taken = []
+        driven = self.column_mask & self.column_enable
+        taken, negative = [], []
         for column in range(spec.columns):
-            group, lane = divmod(column, lanes)
             code = column_shadow.held.word_select(column, magnitude + 1)
-            driven = self.column_mask[column] & self.column_enable[column]
-            taken.append(Mux(driven, code[:magnitude], 0) | Const(0, driver))
-            with m.If(self.columns_take):
-                m.d.sync += sign[column].eq(code[magnitude])
-            with m.Elif(self.trim_write & (self.trim_group == group)):
-                m.d.sync += sign[column].eq(self.trim_charge[lane])
-            with m.If(self.select_write & (self.select_group == group)):
-                m.d.sync += pins.column_select[column].eq(self.select_mask[lane])
+            taken.append(Mux(driven[column], code[:magnitude], 0) | Const(0, driver))
+            negative.append(code[magnitude])
+        for held, write, group, codes in (
+            (sign, self.trim_write, self.trim_group, self.trim_charge),
+            (pins.column_select, self.select_write, self.select_group, self.select_mask),
+        ):
+            write_groups(m, held, write, group, codes, spec.columns, 1)
+        with m.If(self.columns_take):
+            m.d.sync += sign.eq(Cat(*negative))
         counts = [
             self.trim_counts.word_select(lane, self.count_bits) | Const(0, driver)
             for lane in range(lanes)

@@ -8,7 +8,7 @@ with the last group of a conversion, or with the strobe's answer. One request at
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal, ValueLike
+from amaranth.hdl import Const, Module, Mux, Signal, ValueLike
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -170,7 +170,7 @@ class PhaseDriver(wiring.Component):
                 self.row_live.eq(
                     Mux(
                         whole_row,
-                        Cat(asked.row == row for row in range(spec.rows)),
+                        Const(1) << asked.row,
                         self.polarity ^ ~asked.swap.replicate(spec.rows),
                     )
                 ),

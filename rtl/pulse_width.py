@@ -8,7 +8,7 @@ here can stall.
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -39,14 +39,21 @@ class Shadow(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """One register a line."""
+        """One register a line, one decoder a group."""
         m = Module()
-        for line in range(self.lines):
-            group, lane = divmod(line, self.lanes)
-            with m.If(self.write & (self.group == group)):
-                code = self.codes.word_select(lane, self.bits)
-                m.d.sync += self.held.word_select(line, self.bits).eq(code)
+        write_groups(m, self.held, self.write, self.group, self.codes, self.lines, self.bits)
         return m
+
+
+def write_groups(
+    m: Module, held: Signal, write: Value, group: Value, codes: Value, lines: int, bits: int
+) -> None:
+    """A `write` puts `codes` into the lines of `group`: as many of them as a group has lines."""
+    lanes = len(codes) // bits
+    for place, first in enumerate(range(0, lines, lanes)):
+        width = bits * min(lanes, lines - first)
+        with m.If(write & (group == place)):
+            m.d.sync += held[bits * first : bits * first + width].eq(codes[:width])
 
 
 class LineDrivers(wiring.Component):
@@ -68,38 +75,40 @@ class LineDrivers(wiring.Component):
     live: Signal
     lines: Signal
 
-    def __init__(self, lines: int, bits: int, lanes: int = 1) -> None:
-        """Raises ValueError where there is not at least one line and lane."""
-        if lines < 1 or lanes < 1:
-            raise ValueError(f"{lines} lines by {lanes} lanes: give at least one of each")
+    def __init__(self, lines: int, bits: int, lanes: int = 0) -> None:
+        """With `lanes` 0 there is no port for writes. Raises ValueError where there is no line."""
+        if lines < 1 or lanes < 0:
+            raise ValueError(f"{lines} lines by {lanes} lanes: give at least one line")
         self.count, self.bits, self.lanes = lines, bits, lanes
-        self.groups = -(-lines // lanes)
-        super().__init__(
-            {
-                "take": In(1),
-                "taken": In(lines * bits),
+        self.groups = -(-lines // lanes) if lanes else 0
+        members = {
+            "take": In(1),
+            "taken": In(lines * bits),
+            "threshold": In(bits),
+            "drive": In(1),
+            "full": In(1),
+            "live": In(lines),
+            "lines": Out(lines),
+        }
+        if lanes:
+            members |= {
                 "write": In(1),
                 "group": In(max(1, ceil_log2(self.groups))),
                 "codes": In(lanes * bits),
-                "threshold": In(bits),
-                "drive": In(1),
-                "full": In(1),
-                "live": In(lines),
-                "lines": Out(lines),
             }
-        )
+        super().__init__(members)
 
     def elaborate(self, platform: object) -> Module:
         """One register and one comparator a line."""
         m = Module()
-        high = []
-        for line in range(self.count):
-            group, lane = divmod(line, self.lanes)
-            code = Signal(self.bits, name=f"code_{line}")
-            with m.If(self.take):
-                m.d.sync += code.eq(self.taken.word_select(line, self.bits))
-            with m.Elif(self.write & (self.group == group)):
-                m.d.sync += code.eq(self.codes.word_select(lane, self.bits))
-            high.append(self.live[line] & (self.full | (self.threshold < code)))
-        m.d.sync += self.lines.eq(Cat(*high) & self.drive.replicate(self.count))
+        held = Signal(self.count * self.bits)
+        if self.lanes:
+            write_groups(m, held, self.write, self.group, self.codes, self.count, self.bits)
+        with m.If(self.take):
+            m.d.sync += held.eq(self.taken)
+        above = Cat(
+            self.threshold < held.word_select(line, self.bits) for line in range(self.count)
+        )
+        high = (above | self.full.replicate(self.count)) & self.live
+        m.d.sync += self.lines.eq(high & self.drive.replicate(self.count))
         return m

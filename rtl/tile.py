@@ -10,6 +10,7 @@ from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import wiring
+from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.axi_lite import AxiLite
@@ -101,6 +102,18 @@ class Tile(wiring.Component):
         m.submodules.converter = clear(self.converter)
 
         m.d.comb += soft_reset.eq(self.bank.reset.soft_reset)
+        self.macro_ready, self.safe = Signal(), Signal()
+        for name, pin, inner in (
+            ("ready", self.ready, self.macro_ready),
+            ("safe", self.analog_safe, self.safe),
+        ):
+            flops = spec.host.synchroniser_flops
+            if flops:
+                m.submodules[f"{name}_synchroniser"] = FFSynchronizer(
+                    pin, inner, stages=flops, reset_less=False
+                )
+            else:
+                m.d.comb += inner.eq(pin)
         self._host(m)
         self._commands(m, soft_reset)
         self._vectors(m, soft_reset)
@@ -180,7 +193,7 @@ class Tile(wiring.Component):
         """Controller and bank."""
         bank, controller, transfer = self.bank, self.controller, self.transfer
         enable = Signal()
-        m.d.comb += enable.eq(bank.control.arm & ~self.analog_safe)
+        m.d.comb += enable.eq(bank.control.arm & ~self.safe)
         for name in ("opcode", "new_rows", "new_columns", "force", "pair", "minus", "step_code"):
             m.d.comb += getattr(controller.word, name).eq(getattr(bank.command.data, name))
         failed = controller.answered & (controller.error != Error.NONE)
@@ -191,7 +204,7 @@ class Tile(wiring.Component):
             controller.last.eq(bank.rows.last),
             controller.idle_cycles.eq(bank.idle_cycles.cycles),
             controller.enable.eq(enable),
-            controller.safe.eq(self.analog_safe),
+            controller.safe.eq(self.safe),
             controller.bringup.eq(bank.control.bringup),
             controller.unknown.eq(self.known.unknown),
             controller.journal_valid.eq(self.journal.valid),
@@ -212,7 +225,7 @@ class Tile(wiring.Component):
             bank.status.rows_waiting.eq(self.input.rows_waiting),
             bank.status.columns_waiting.eq(self.input.columns_waiting),
             bank.status.result_waiting.eq(~self.output.free),
-            bank.status.safe.eq(self.analog_safe),
+            bank.status.safe.eq(self.safe),
             bank.status.calibrated.eq(self.known.calibrated),
             bank.error.answered.eq(controller.answered),
             bank.error.command_error.eq(controller.error),
@@ -373,7 +386,7 @@ class Tile(wiring.Component):
         read_use = Mux(transfer.read_zero, Use.READ_ZERO, Use.READ)
         rails = Signal(range(max(spec.rows, spec.columns) + 1))
         m.d.comb += [
-            drive.ready.eq(self.ready),
+            drive.ready.eq(self.macro_ready),
             drive.convert_valid.eq(self.convert_valid),
             converter.start.eq(transfer.read_start | controller.convert_start),
             converter.use.eq(Mux(working, read_use, controller.convert_use)),

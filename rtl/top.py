@@ -22,46 +22,63 @@ def module_name(spec: TileSpec) -> str:
     return f"crosstile_{spec.rows}x{spec.columns}"
 
 
-class Top(wiring.Component):
-    """`ports` lists all port names, in the order of the module's head."""
+class Shell(wiring.Component):
+    """A component `part`, with flat names for its ports and clock and reset as ports too.
 
-    def __init__(self, spec: TileSpec) -> None:
-        """Ports are flat: s_axil_awaddr, s_axis_tdata, m_axis_tdata, macro_request, ..."""
-        self.spec, self.tile = spec, Tile(spec)
-        self._inner: dict[str, tuple[str, ...]] = {}
+    `names` lists what each port is inside; `ports`, all their names. One clock domain, of `aclk`,
+    reset while `aresetn` is low.
+    """
+
+    aclk: Signal
+    aresetn: Signal
+
+    def __init__(self, role: str, part: Any, names: dict[str, tuple[str, ...]]) -> None:
+        """`role` is the name of the part's module, below this one."""
+        self.role, self.part, self.names = role, part, names
         members: dict[str, Any] = {"aclk": In(1), "aresetn": In(1)}
-        inner = self.tile.signature.members
-        for prefix, name in (("s_axil", "axil"), ("s_axis", "s_axis"), ("m_axis", "m_axis")):
-            for field, part in inner[name].signature.members.items():
-                self._add(members, f"{prefix}_{field}", part, (name, field))
-        self._add(members, "irq", inner["irq"], ("irq",))
-        for field, part in inner["pins"].signature.members.items():
-            self._add(members, f"macro_{field}", part, ("pins", field))
-        for name in FROM_MACRO:
-            self._add(members, f"macro_{name}", inner[name], (name,))
-        self._add(members, "analog_safe", inner["analog_safe"], ("analog_safe",))
+        for name, path in names.items():
+            inner: Any = part
+            for step in path[:-1]:
+                inner = getattr(inner, step)
+            members[name] = inner.signature.members[path[-1]]
         super().__init__(members)
         self.ports = list(members)
-
-    def _add(self, members: dict[str, Any], name: str, part: Any, path: tuple[str, ...]) -> None:
-        members[name] = part
-        self._inner[name] = path
 
     def elaborate(self, platform: object) -> Module:
         """Wires, and the clock domain."""
         m = Module()
         m.domains.sync = ClockDomain("sync")
-        aclk, aresetn = self._port("aclk"), self._port("aresetn")
-        m.d.comb += [ClockSignal().eq(aclk), ResetSignal().eq(~aresetn)]
-        m.submodules.tile = self.tile
-        for name, path in self._inner.items():
-            inner: Any = self.tile
-            for part in path:
-                inner = getattr(inner, part)
-            outer = self._port(name)
+        m.d.comb += [ClockSignal().eq(self.aclk), ResetSignal().eq(~self.aresetn)]
+        m.submodules[self.role] = self.part
+        for name, path in self.names.items():
+            inner: Any = self.part
+            for step in path:
+                inner = getattr(inner, step)
+            outer = getattr(self, name)
             inward = self.signature.members[name].flow is In
             m.d.comb += inner.eq(outer) if inward else outer.eq(inner)
         return m
 
-    def _port(self, name: str) -> Signal:
-        return getattr(self, name)
+
+def flat(prefix: str, part: Any, port: str) -> dict[str, tuple[str, ...]]:
+    """Names of a port's signals outside: the prefix and their own."""
+    return {f"{prefix}_{name}": (port, name) for name in getattr(part, port).signature.members}
+
+
+class Top(Shell):
+    """A tile: s_axil_awaddr, s_axis_tdata, m_axis_tdata, irq, macro_request, analog_safe, ..."""
+
+    def __init__(self, spec: TileSpec) -> None:
+        """The macro's answers are named as its other pins are."""
+        self.spec, self.tile = spec, (tile := Tile(spec))
+        super().__init__(
+            "tile",
+            tile,
+            flat("s_axil", tile, "axil")
+            | flat("s_axis", tile, "s_axis")
+            | flat("m_axis", tile, "m_axis")
+            | {"irq": ("irq",)}
+            | flat("macro", tile, "pins")
+            | {f"macro_{name}": (name,) for name in FROM_MACRO}
+            | {"analog_safe": ("analog_safe",)},
+        )

@@ -84,8 +84,8 @@ class LineBits(wiring.Component):
         """A decoder and a selector with two registers, as a memory has."""
         m = Module()
         window, found = self.window, Signal()
-        for line in range(self.lines):
-            with m.If(window.use & window.write & (window.index == line)):
-                m.d.sync += self.bits[line].eq(window.data)
+        chosen = Signal(self.lines)
+        m.d.comb += chosen.eq((window.use & window.write) << window.index)
+        m.d.sync += self.bits.eq(self.bits & ~chosen | Mux(window.data, chosen, 0))
         m.d.sync += [found.eq(self.bits.bit_select(window.index, 1)), window.value.eq(found)]
         return m

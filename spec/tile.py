@@ -239,6 +239,13 @@ class HostSpec:
         8, "bytes of a beat of the vector streams; a power of two", unit="byte", tag="design",
         low=2, high=64,
     )  # fmt: skip
+    synchroniser_flops: int = parameter(
+        0,
+        "flip-flops before the macro's `ready` and `analog_safe`, 2 to 4; 0: they are synchronous",
+        tag="design",
+        low=0,
+        high=4,
+    )
 
 
 @cache
@@ -281,6 +288,8 @@ class TileSpec:
         for name, value in (("lanes", self.converters.lanes), ("axis_bytes", self.host.axis_bytes)):
             if value & (value - 1):
                 raise InputError(f"{name}={value}: give a power of two")
+        if self.host.synchroniser_flops == 1:
+            raise InputError("synchroniser_flops=1: one flip-flop is too few; give 0, 2, 3 or 4")
         if timing.set_step_max_ns < timing.set_step_min_ns:
             raise InputError("set_step_max_ns: give a value of at least set_step_min_ns")
         weight_limit = Signed(self.converters.read_bits).high

@@ -145,7 +145,7 @@ class PinMacro:
             elif self.codes is None or self.sent * self.spec.converters.lanes < len(self.codes):
                 self._take_back()
                 cut = Cut(len(self.events), True)
-        self.open, self._driving = None, False
+        self.open, self._driving = None, 0
         self.array.clear_integrators()
         self.cut = cut
 
@@ -189,13 +189,13 @@ class PinMacro:
         if phase is Phase.IDLE:
             self.idle += 1
         elif phase in DRIVES:
-            if self._driving:
+            if self._driving > self.spec.host.synchroniser_flops:
                 self.slots.append((pins.row_pulse, pins.column_pulse))
                 self.signs = pins.column_sign
             elif pins.row_pulse or pins.column_pulse:
                 raise Wrong("a line is driven before ready")
-            # The first cycle with ready is seen by the tile; its lines follow in the next one.
-            self._driving = bool(self.ready)
+            # The tile sees ready behind its synchroniser; its lines follow in the next cycle.
+            self._driving += self.ready
             answer.ready = self._ready()
         elif phase in STROBES:
             if not self.done:
@@ -206,7 +206,7 @@ class PinMacro:
             self._convert(pins, answer)
         return answer
 
-    _driving = False
+    _driving = 0
 
     def _ready(self) -> int:
         self.wait -= 1
@@ -257,7 +257,7 @@ class PinMacro:
     def _end(self) -> None:
         assert self.open is not None
         pins, spec = self.open, self.spec
-        self.open, self._driving = None, False
+        self.open, self._driving = None, 0
         phase = Phase(pins.phase)
         if phase is Phase.IDLE:
             self.array.wait(self.idle * spec.timing.cycle_ns)

@@ -400,7 +400,7 @@ class Driver:
 
 async def bring_up(script: Script, host: Host) -> Driver:
     """Write a script's configuration."""
-    spec, driver = script.spec, Driver(script.spec, host)
+    driver = Driver(script.spec, host)
     await driver.write("CONTROL", **script.control)
     await driver.write("ROW_SCALE", SCALE=script.scales[0])
     await driver.write("COLUMN_SCALE", SCALE=script.scales[1])
@@ -410,12 +410,10 @@ async def bring_up(script: Script, host: Host) -> Driver:
     await driver.write("MACRO_TIMEOUT", CYCLES=2000)
     await driver.write("IRQ_ENABLE", DONE=1, ERROR=1)
     await driver.window(WindowCode.SET_TABLE, script.set_table.tolist())
-    await driver.window(WindowCode.COLUMN_ENABLE, [int(e) for e in script.enabled])
-    for code, lines in (
-        (WindowCode.FORWARD_OFFSETS, spec.columns),
-        (WindowCode.BACKWARD_OFFSETS, spec.rows),
-    ):
-        await driver.window(code, [0] * lines)
+    if not script.enabled.all():
+        await driver.window(WindowCode.COLUMN_ENABLE, [int(e) for e in script.enabled])
+    # A memory is all zero at first; that the host has written one offset makes them known.
+    await driver.window(WindowCode.FORWARD_OFFSETS, [0])
     return driver
 
 
