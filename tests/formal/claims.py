@@ -42,12 +42,12 @@ def table(claims: Sequence[Claim]) -> str:
     """The claims as rows of docs/verification.md."""
     lines = ["| property | says | damage that it finds |", "|---|---|---|"]
     for claim in claims:
-        old, new = (_code(text) for text in (claim.old, claim.new))
-        damage = f"{claim.module.__name__}: {old} becomes {new}"
+        damage = f"{claim.module.__name__}: {code(claim.old)} becomes {code(claim.new)}"
         lines.append(f"| `{claim.name}` | {claim.says} | {damage} |")
     return "\n".join(lines)
 
 
-def _code(text: str) -> str:
+def code(text: str) -> str:
+    """Text of a program in one cell of a table."""
     # A bar would end the cell.
     return f"`{' '.join(text.split())}`".replace("|", "\\|")

@@ -71,8 +71,8 @@ class Drives(Harness):
         whole = Inside(drive)
         phase = self.phase = Inside.of(whole, "phase")
         self.sign = whole["sign"]
-        self.codes = {
-            side: Inside.of(whole, f"{side}_drivers").signals for side in ("row", "column")
+        self.drivers = {
+            side: Inside.of(whole, f"{side}_drivers")["held"] for side in ("row", "column")
         }
         self.held = [Inside.of(whole, f"{side}_shadow")["held"] for side in ("row", "column")]
         self.reset = reset = Signal()
@@ -410,9 +410,9 @@ class Drives(Harness):
     def trim_or_update(self) -> Value:
         return self.asked_for.phase == Phase.UPDATE
 
-    def _code(self, side: str) -> list[Signal]:
-        codes = self.codes[side]
-        return [codes[f"code_{line}"][0] for line in range(len(codes) - 1)]
+    def _code(self, side: str) -> list[Value]:
+        held, lines = self.drivers[side], len(getattr(self.drive.pins, f"{side}_pulse"))
+        return [held.word_select(line, len(held) // lines) for line in range(lines)]
 
     def _witnesses(self, m: Module) -> None:
         drive, phase, pins = self.drive, self.asked_for.phase, self.drive.pins
@@ -484,7 +484,7 @@ CLAIMS = [
           DRIVE, "pins.set_write.eq(self.set_write & self.enable)",
           "pins.set_write.eq(self.set_write)"),
     Claim("no_line_without_a_drive_phase", "a line is high only in a requested drive phase",
-          LINES, "Cat(*high) & self.drive.replicate(self.count)", "Cat(*high)"),
+          LINES, "high & self.drive.replicate(self.count)", "high"),
     Claim("no_line_in_a_conversion_or_strobe", "nor while such a phase, or IDLE, is requested",
           PHASE, "m.d.comb += self.beat.eq(self.convert_valid)",
           "m.d.comb += [self.beat.eq(self.convert_valid), self.row_drive.eq(1)]"),
@@ -518,7 +518,7 @@ CLAIMS = [
     Claim("a_row_is_high_for_its_code_from_the_first_cycle",
           "FORWARD: high in the window's cycle t if and only if its polarity is the phase's and "
           "t <= code",
-          LINES, "self.threshold < code", "self.threshold <= code"),
+          LINES, "self.threshold < held", "self.threshold <= held"),
     Claim("a_column_is_high_for_its_code_from_the_first_cycle", "BACKWARD: the same of columns",
           PHASE, 'Mux(kind["draws"], self.column_draws.payload, cycle)',
           'Mux(kind["draws"], self.column_draws.payload, cycle + 1)'),
@@ -548,7 +548,7 @@ CLAIMS = [
           PHASE, "groups(spec, spec.rows) - 1", "groups(spec, spec.columns) - 1"),
     Claim("the_model_follows",
           "the invariant: a model made from the inputs alone has the registers' values",
-          LINES, "with m.If(self.take):", "with m.If(self.take & ~self.write):"),
+          LINES, "with m.If(self.take):", "with m.If(self.take & ~self.full):"),
 ]  # fmt: skip
 INDUCTION, DAMAGED, WITNESSES = 2, BOUND + 7, 36
 """Depths in cycles."""
