@@ -34,6 +34,7 @@ formal: $(READY) ## every formal proof, with a table of the properties
 docs: $(READY) ## write the documents that are made from the sources
 	$(BIN)/python -m crosstile.register_documents
 	$(BIN)/python -m tests.docs.waveforms
+	$(BIN)/python -m tests.formal.verification
 
 lint: $(READY) ## ruff (lint, format) and pyright, as CI runs them
 	$(BIN)/ruff check .

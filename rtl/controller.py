@@ -208,6 +208,7 @@ class Controller(wiring.Component):
         silence = Signal(TIMEOUT_BITS)
         use = Signal(USE_BITS)
         answer = Signal(ERROR_BITS)
+        range_failure = Signal(ERROR_BITS)
         refusal = self._refusal(m)
         request: Any = self.phase.payload
         column = Signal(index_bits(spec.columns))
@@ -233,7 +234,8 @@ class Controller(wiring.Component):
                 m.next = then
             with m.Elif(bad):
                 end(self.vector_error_code)
-            with m.Elif(silence == self.stream_timeout):
+            # Not equal to: the host may lower a time-out while it runs.
+            with m.Elif(silence >= self.stream_timeout):
                 m.d.comb += self.drop.eq(1)
                 end(Error.STREAM_TIMEOUT)
 
@@ -413,12 +415,15 @@ class Controller(wiring.Component):
                 m.d.comb += self.abort.eq(self.command & (word.opcode == Command.ABORT))
                 m.d.sync += silence.eq(Mux(self.weights_open & self.silent, silence + 1, 0))
                 m.d.comb += self.weights_timeout.eq(
-                    self.weights_open & (silence == self.stream_timeout)
+                    self.weights_open & (silence >= self.stream_timeout)
                 )
                 m.d.comb += self.drop.eq(self.weights_timeout)
+                # The reason may be gone when the sequencer answers.
+                with m.If(self.phase_done & self.phase_failed):
+                    m.d.sync += range_failure.eq(self._failure(m))
                 with m.If(self.transfer_answered):
                     with m.If(self.transfer_error == Error.MACRO_TIMEOUT):
-                        end(self._failure(m))
+                        end(range_failure)
                     with m.Else():
                         end(self.transfer_error)
 

@@ -144,7 +144,8 @@ class PhaseDriver(wiring.Component):
         last_cycle = Signal.like(cycle)
         group = Signal.like(self.beat_group)
         silent = Signal(TIMEOUT_BITS)
-        late = silent == self.timeout
+        # Not equal to: the host may lower a time-out while it runs.
+        late = silent >= self.timeout
         kind = self._kind(m)
 
         with m.Switch(self.phase):
@@ -212,7 +213,7 @@ class PhaseDriver(wiring.Component):
                 m.d.sync += silent.eq(silent + 1)
                 drawn = ~kind["draws"] | (self.row_draws.valid & self.column_draws.valid)
                 with m.If(self.phase == Phase.IDLE):
-                    with m.If((silent + 1 == self.idle_cycles) | ~self.enable):
+                    with m.If((silent + 1 >= self.idle_cycles) | ~self.enable):
                         finish(failed=~self.enable)
                 with m.Elif(~self.enable | late):
                     finish(failed=True)

@@ -1,0 +1,89 @@
+"""Proofs of rtl/polarity.py: a row's bit is what was last written to that row, and no other's."""
+
+from __future__ import annotations
+
+import pytest
+from amaranth.hdl import Cat, Fragment, Module, Mux, Signal
+
+import rtl.polarity
+from tests.formal.claims import Claim
+from tests.formal.inside import Inside
+from tests.formal.prove import Harness
+
+ROWS = 3
+"""No power of two, so that a row out of range can be written."""
+
+
+class Bank(Harness):
+    """The bank, and nothing else."""
+
+    def describe(self, m: Module) -> None:
+        bank = rtl.polarity.PolarityBank(ROWS)
+        inside = Inside(bank)
+        m.submodules.bank = inside.fragment
+        self.free(m, bank.write, bank.row, bank.polarity, bank.phase, bank.read_row)
+        write, row, polarity = (self.past(m, s) for s in (bank.write, bank.row, bank.polarity))
+        was = self.past(m, bank.bits)
+        written, kept = [], []
+        for number in range(ROWS):
+            here = write & (row == number)
+            written.append(~here | (bank.bits[number] == polarity))
+            kept.append(here | (bank.bits[number] == was[number]))
+        self.always(m, "a_bit_is_what_was_written", Cat(written).all())
+        self.always(m, "a_bit_changes_by_a_write_to_its_row_only", Cat(kept).all())
+        self.always(m, "any_inverted_is_any_bit", bank.any_inverted == bank.bits.any())
+        self.always(m, "any_normal_is_any_bit_not_set", bank.any_normal == ~bank.bits.all())
+        live = Mux(bank.phase, bank.bits, ~bank.bits)
+        self.always(m, "live_rows_have_the_phases_polarity", bank.live == live)
+        read = self.past(m, bank.bits.bit_select(bank.read_row, 1))
+        self.always(m, "read_bit_is_the_bit_a_cycle_before", bank.read_bit == read)
+        count = sum((bank.bits[number] for number in range(1, ROWS)), start=bank.bits[0])
+        self.always(m, "the_count_is_of_the_bits", inside["inverted"] == count)
+        mixed, back = bank.any_normal & bank.any_inverted, Signal()
+        with m.If(bank.bits.all()):
+            m.d.sync += back.eq(1)
+        self.reach(m, "all_inverted_and_back", back & (bank.bits == 0))
+        self.reach(m, "a_write_out_of_range", mixed & write & (row == ROWS))
+
+
+MODULE = rtl.polarity
+CLAIMS = [
+    Claim("a_bit_is_what_was_written", "in the next cycle",
+          MODULE, "self.bits[row].eq(self.polarity)", "self.bits[row].eq(self.phase)"),
+    Claim("a_bit_changes_by_a_write_to_its_row_only", "a row out of range changes none",
+          MODULE, "self.write & (self.row == row)", "self.write & (self.row >= row)"),
+    Claim("any_inverted_is_any_bit", "in every cycle",
+          MODULE, "self.polarity & ~self.bits[row]", "self.polarity"),
+    Claim("any_normal_is_any_bit_not_set", "in every cycle",
+          MODULE, "~self.polarity & self.bits[row]", "~self.polarity & ~self.bits[row]"),
+    Claim("live_rows_have_the_phases_polarity", "as it says",
+          MODULE, "Mux(self.phase, self.bits, ~self.bits)", "self.bits"),
+    Claim("read_bit_is_the_bit_a_cycle_before", "of read_row",
+          MODULE, "bit_select(self.read_row, 1)", "bit_select(self.row, 1)"),
+    Claim("the_count_is_of_the_bits", "the invariant",
+          MODULE, "inverted + 1", "inverted + self.phase"),
+]  # fmt: skip
+INDUCTION, DAMAGED, WITNESSES = 2, 8, 12
+
+
+def test_every_property_has_a_damage() -> None:
+    harness = Bank()
+    Fragment.get(harness, None)
+    assert harness.names == [claim.name for claim in CLAIMS]
+
+
+def test_properties(prove) -> None:
+    assert prove(Bank(), method="induction", depth=INDUCTION).passed
+
+
+@pytest.mark.formal
+def test_every_write_can_happen(prove) -> None:
+    assert prove(Bank(), method="cover", depth=WITNESSES).passed
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize("claim", CLAIMS, ids=[claim.name for claim in CLAIMS])
+def test_damage_is_found(prove, claim: Claim) -> None:
+    with claim.breaks():
+        proof = prove(Bank(), method="bmc", depth=DAMAGED, only=[claim.name])
+    assert proof.failed == {claim.name}
