@@ -111,7 +111,7 @@ def test_rules(prove) -> None:
     assert prove(Rules(), method="induction", depth=2, only=stays).passed
 
 
-@pytest.mark.slow
+@pytest.mark.formal
 def test_codes(prove) -> None:
     assert prove(Codes(), method="bmc", depth=11).passed
     assert prove(Codes(), method="cover", depth=16).passed
