@@ -11,25 +11,17 @@ import numpy as np
 import pytest
 
 from golden.analog.array import Array
-from golden.analog.parameters import DeviceParameters
-from golden.analog.pcm import set_table
 from golden.digital import vector_input, vector_output
 from rtl.tile import Tile
-from spec.commands import Command, Destination, Error, PairCode, Phase, VectorFormat
+from spec.commands import Command, Destination, Error, Phase, VectorFormat
 from spec.presets import preset
 from spec.registers import WindowCode
 from spec.tile import TileSpec
+from tests.equivalence import tile_cases
 from tests.equivalence.bench import simulate
 from tests.equivalence.macro import NAMES, PinMacro, Pins
-from tests.equivalence.tile_script import (
-    Found,
-    Moment,
-    Script,
-    array_state,
-    bring_up,
-    golden_tile,
-    run,
-)
+from tests.equivalence.tile_cases import SCRIPTS, SPECS, TINY, arrays, script
+from tests.equivalence.tile_script import Found, Script, array_state, bring_up, run
 
 LIMIT_CYCLES = 60_000
 
@@ -175,234 +167,30 @@ def rtl_tile(script: Script, array: Array, seed: int) -> Found:
     return found[0]
 
 
-DEVICES = DeviceParameters()
-
-
-def arrays(spec: TileSpec, seed: int) -> tuple[Array, Array]:
-    """Two arrays of the same devices."""
-    return Array(spec, DEVICES, seed, 0), Array(spec, DEVICES, seed, 0)
-
-
-def script(spec: TileSpec, seed: int, steps: list[tuple[Any, ...]], **control: int) -> Script:
-    """A script on an armed tile of random LFSRs."""
-    rng = np.random.default_rng(seed)
-    scales = (1 << spec.row_code.bits) + 5, (1 << spec.column_code.bits) + 3
-    settings = {
-        "ARM": 1, "BRINGUP": 0, "HIDDEN": 1, "RAW_FORWARD": 1, "RAW_BACKWARD": 1,
-        "BACKWARD_SHIFT": 1,
-    }  # fmt: skip
-    return Script(
-        spec,
-        set_table(spec, DEVICES),
-        (int(rng.integers(1, 1 << 31)), int(rng.integers(1, 1 << 31))),
-        scales,
-        np.ones(spec.columns, np.bool_),
-        settings | control,
-        steps,
-    )
-
-
 def check(case: Script, seed: int) -> None:
     """Both end alike, in all that can be seen."""
-    one, two = arrays(case.spec, seed)
-    assert rtl_tile(case, one, seed) == golden_tile(case, two)
+    tile_cases.check(rtl_tile(case, arrays(case.spec, seed)[0], seed), case, seed)
 
 
-MOMENTS = [
-    Moment(),
-    Moment(after=True),
-    Moment(at_once=True),
-    *(Moment(steps) for steps in range(6)),
-]
-
-
-def check_cut(case: Script, seed: int) -> None:
-    """A soft reset ends a command; golden's falls at a moment that fits what the pins saw."""
-    found = rtl_tile(case, arrays(case.spec, seed)[0], seed)
-    differences = []
-    for moment in MOMENTS:
-        try:
-            assert found == golden_tile(case, arrays(case.spec, seed)[0], found.cut, moment)
-        except AssertionError as difference:
-            differences.append(f"{moment}: {str(difference).splitlines()[0]}")
-        else:
-            return
-    raise AssertionError(f"{found.cut}\n" + "\n".join(differences))
-
-
-def training(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
-    """A few examples, with transfers between: rows of both polarities are live at once."""
-    rng = np.random.default_rng(seed)
-    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
-    weight = spec.weight_code.high // 8
-    steps: list[tuple[Any, ...]] = [
-        ("command", Command.FORWARD, {}),
-        ("command", Command.INIT, {"first": 0, "last": rows - 1}),
-        ("command", Command.CALIBRATE, {}),
-    ]
-    for row in range(rows):
-        codes = rng.integers(-weight, weight + 1, columns).tolist()
-        steps += [
-            ("late packet", Destination.WEIGHTS, codes),
-            ("command", Command.LOAD, {"first": row}),
-        ]
-    for _ in range(3):
-        if rows > 1:
-            codes = rng.integers(0, spec.row_code.high + 1, rows - 1).tolist()
-            steps.append(("packet", Destination.ROWS, codes))
-        steps.append(("command", Command.FORWARD, {}))
-        errors = rng.integers(-high, high + 1, columns).tolist()
-        steps.append(("packet", Destination.COLUMNS, errors))
-        if rows > 1:
-            steps += [("command", Command.BACKWARD, {}), ("command", Command.UPDATE, {})]
-        else:
-            steps.append(("command", Command.UPDATE, {"new_columns": True}))
-        first = int(rng.integers(rows))
-        steps.append(
-            ("command", Command.TRANSFER, {"first": first, "last": min(first + 1, rows - 1)})
-        )
-    for row, pair in ((0, PairCode.ALL), (rows - 1, PairCode.LOWER), (0, PairCode.HIGHER)):
-        steps.append(("command", Command.READ, {"first": row, "pair": pair}))
-    return steps
-
-
-# A short SET table, because the host writes it word by word.
-TINY = replace(preset("tiny"), transfer=replace(preset("tiny").transfer, set_shift=8))
-SPECS = {
-    "tiny": TINY,
-    "one": replace(TINY, rows=1, columns=1),
-    "synchronised": replace(TINY, rows=2, host=replace(TINY.host, synchroniser_flops=2)),
-    "lanes": replace(
-        TINY,
-        rows=6,
-        columns=7,
-        converters=replace(TINY.converters, lanes=4, read_average_log2=2),
-        update=replace(TINY.update, stream_mode="stochastic"),
-    ),
-}
-
-
-@pytest.mark.parametrize("name", SPECS)
+@pytest.mark.parametrize("name", ["tiny", "one", "synchronised", "lanes"])
 def test_examples_and_transfers(name: str) -> None:
-    spec = SPECS[name]
-    check(script(spec, 1, training(spec, 1)), 1)
+    check(SCRIPTS["training"](SPECS[name], 1), 1)
 
 
-CUT_COMMANDS = {
-    "transfer": (Command.TRANSFER, {"first": 1, "last": 2}, 900),
-    "init": (Command.INIT, {"first": 0, "last": 1}, 120),
-    "forward": (Command.FORWARD, {}, 60),
-    "backward": (Command.BACKWARD, {}, 50),
-    "update": (Command.UPDATE, {}, 60),
-    "calibrate": (Command.CALIBRATE, {}, 200),
-    "read": (Command.READ, {"first": 2, "pair": PairCode.ALL}, 90),
-}
-
-
-@pytest.mark.parametrize("name", CUT_COMMANDS)
+@pytest.mark.parametrize("name", tile_cases.CUT_COMMANDS)
 @pytest.mark.parametrize(
     "seed", [0, *(pytest.param(s, marks=pytest.mark.exhaustive) for s in (1, 2, 3))]
 )
 def test_a_soft_reset_anywhere_and_what_comes_after(name: str, seed: int) -> None:
-    command, fields, longest = CUT_COMMANDS[name]
-    rng = np.random.default_rng([seed, longest])
-    spec = replace(SPECS["tiny"], rows=3)
-    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
-    forward = [
-        ("packet", Destination.ROWS, rng.integers(0, spec.row_code.high + 1, rows - 1).tolist()),
-        ("command", Command.FORWARD, {}),
-    ]
-    errors = ("packet", Destination.COLUMNS, rng.integers(-high, high + 1, columns).tolist())
-    before: list[tuple[Any, ...]] = [
-        ("polarity", rng.integers(0, 2, rows).tolist()),
-        ("known",),
-        ("command", Command.TRANSFER, {"first": 0, "last": rows - 1}),
-    ]
-    if name == "forward":
-        before.append(forward[0])
-    if name in ("backward", "update"):
-        before += [*forward, errors]
-    if name == "update":
-        before.append(("command", Command.BACKWARD, {}))
-    after: list[tuple[Any, ...]] = [
-        ("command", Command.RESUME, {}),
-        ("command", Command.UPDATE, {}),
-        # Of a CALIBRATE cut short no offset is good.
-        *([("command", command, fields)] if name == "calibrate" else []),
-        *forward,
-        errors,
-        ("command", Command.BACKWARD, {}),
-        ("command", Command.UPDATE, {}),
-        ("command", Command.READ, {"first": 1, "pair": PairCode.ALL}),
-    ]
-    cycles = int(rng.integers(0, longest))
-    check_cut(script(spec, seed, [*before, ("cut", command, fields, cycles), *after]), seed)
+    check(SCRIPTS[f"cut {name}"](replace(SPECS["tiny"], rows=3), seed), seed)
 
 
 def test_wrong_use_is_told_and_the_tile_goes_on() -> None:
-    spec = replace(TINY, rows=3)
-    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
-    row_codes, errors = [3] * (rows - 1), [high] * columns
-    bad_packets = [
-        (Command.FORWARD, {}, Destination.ROWS, row_codes[:-1]),
-        (Command.FORWARD, {}, Destination.ROWS, [*row_codes, 1]),
-        (Command.FORWARD, {}, Destination.ROWS, [spec.row_code.high + 1] * (rows - 1)),
-        (Command.BACKWARD, {}, Destination.COLUMNS, errors[:-1]),
-        (Command.BACKWARD, {}, Destination.COLUMNS, [high + 1] * columns),
-        (Command.LOAD, {"first": 1}, Destination.WEIGHTS, [5] * (columns - 1)),
-        (Command.LOAD, {"first": 1}, Destination.WEIGHTS, [5] * (columns + 1)),
-        (Command.UPDATE, {"new_columns": True}, Destination.COLUMNS, [*errors, 0]),
-    ]
-    steps: list[tuple[Any, ...]] = [
-        ("command", Command.READ, {"first": 0}),
-        ("known",),
-        *(("command", opcode, {}) for opcode in (0, 14, 15)),
-        ("command", Command.TRANSFER, {"first": 2, "last": 1}),
-        ("command", Command.TRANSFER, {"first": 0, "last": rows}),
-        ("command", Command.LOAD, {"first": rows}),
-        ("command", Command.READ, {"first": 2, "pair": 3}),
-        ("command", Command.PROGRAM, {"first": 0, "step_code": 9}),
-        ("command", Command.PRECHARGE, {"first": 0}),
-        ("command", Command.IDLE, {"cycles": 0}),
-        ("command", Command.UPDATE, {}),
-        ("packet", Destination.COLUMNS, errors),
-        ("command", Command.FORWARD, {}),  # nobody sends its packet; the other one waits on
-        ("command", Command.LOAD, {"first": 0}),
-        ("command", Command.BACKWARD, {}),
-        ("packet", Destination.ROWS, row_codes),
-        ("command", Command.FORWARD, {}),
-        *(
-            step
-            for command, fields, destination, codes in bad_packets
-            for step in (("late packet", destination, codes), ("command", command, fields))
-        ),
-        ("packet", Destination.COLUMNS, errors),
-        ("command", Command.BACKWARD, {}),
-        ("command", Command.UPDATE, {}),
-        ("command", Command.IDLE, {"cycles": 7}),
-        ("command", Command.TRANSFER, {"first": 0, "last": 1}),
-        ("command", Command.RESUME, {}),
-        ("command", Command.ABORT, {}),
-    ]
-    check(script(spec, 3, steps), 3)
+    check(SCRIPTS["wrong use"](replace(TINY, rows=3), 3), 3)
 
 
 def test_neuron_codes_and_raw_access() -> None:
-    spec = SPECS["lanes"]
-    steps = training(spec, 5)
-    steps += [
-        ("command", Command.PROGRAM, {"first": 1, "step_code": 200, "minus": True}),
-        ("command", Command.READ, {"first": 1}),
-        ("known",),
-        ("command", Command.READ, {"first": 1, "pair": PairCode.HIGHER}),
-        ("command", Command.PRECHARGE, {"first": 2}),
-        ("polarity", [1, 0, 1, 0, 0, 1]),
-        ("known",),
-        *training(spec, 6)[-20:],
-    ]
-    case = script(spec, 5, steps, RAW_FORWARD=0, RAW_BACKWARD=0, BACKWARD_SHIFT=-1, BRINGUP=1)
-    case.enabled[[2, 6]] = False
-    check(case, 5)
+    check(SCRIPTS["codes and raw access"](SPECS["lanes"], 5), 5)
 
 
 FAILURES = {

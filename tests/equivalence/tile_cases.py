@@ -1,0 +1,332 @@
+"""Tiles, and scripts for them, by name: what every simulator of the tile runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import numpy as np
+
+from golden.analog.array import Array
+from golden.analog.parameters import DeviceParameters
+from golden.analog.pcm import set_table
+from golden.digital.command import PACKET_CODES
+from spec.commands import Command, Destination, PairCode
+from spec.presets import preset
+from spec.tile import TileSpec
+from tests.equivalence.macro import Cut
+from tests.equivalence.tile_script import Found, Moment, Script, golden_tile
+
+DEVICES = DeviceParameters()
+LOADED_ROWS = 6
+"""Rows that a script loads at most: a row takes thousands of cycles."""
+
+
+def arrays(spec: TileSpec, seed: int) -> tuple[Array, Array]:
+    """Two arrays of the same devices."""
+    return Array(spec, DEVICES, seed, 0), Array(spec, DEVICES, seed, 0)
+
+
+def script(
+    spec: TileSpec, seed: int, steps: list[tuple[Any, ...]], masked: bool = False, **control: int
+) -> Script:
+    """A script on an armed tile of random LFSRs; `masked`: some columns are not used."""
+    rng = np.random.default_rng(seed)
+    scales = (1 << spec.row_code.bits) + 5, (1 << spec.column_code.bits) + 3
+    settings = {
+        "ARM": 1, "BRINGUP": 0, "HIDDEN": 1, "RAW_FORWARD": 1, "RAW_BACKWARD": 1,
+        "BACKWARD_SHIFT": 1,
+    }  # fmt: skip
+    states = int(rng.integers(1, 1 << 31)), int(rng.integers(1, 1 << 31))
+    enabled = rng.random(spec.columns) < 0.7 if masked else np.ones(spec.columns, np.bool_)
+    return Script(
+        spec, set_table(spec, DEVICES), states, scales, enabled, settings | control, steps
+    )
+
+
+def blanked(spec: TileSpec) -> list[tuple[Any, ...]]:
+    """A tile whose state becomes known."""
+    return [
+        ("command", Command.FORWARD, {}),
+        ("command", Command.INIT, {"first": 0, "last": spec.rows - 1}),
+        ("command", Command.CALIBRATE, {}),
+    ]
+
+
+def training(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
+    """A few examples, with transfers between: rows of both polarities are live at once."""
+    rng = np.random.default_rng(seed)
+    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
+    weight = spec.weight_code.high // 8
+    steps = blanked(spec)
+    for row in range(0, rows, -(-rows // LOADED_ROWS)):
+        codes = rng.integers(-weight, weight + 1, columns).tolist()
+        steps += [
+            ("late packet", Destination.WEIGHTS, codes),
+            ("command", Command.LOAD, {"first": row}),
+        ]
+    for _ in range(3):
+        if rows > 1:
+            codes = rng.integers(0, spec.row_code.high + 1, rows - 1).tolist()
+            steps.append(("packet", Destination.ROWS, codes))
+        steps.append(("command", Command.FORWARD, {}))
+        errors = rng.integers(-high, high + 1, columns).tolist()
+        steps.append(("packet", Destination.COLUMNS, errors))
+        if rows > 1:
+            steps += [("command", Command.BACKWARD, {}), ("command", Command.UPDATE, {})]
+        else:
+            steps.append(("command", Command.UPDATE, {"new_columns": True}))
+        first = int(rng.integers(rows))
+        steps.append(
+            ("command", Command.TRANSFER, {"first": first, "last": min(first + 1, rows - 1)})
+        )
+    for row, pair in ((0, PairCode.ALL), (rows - 1, PairCode.LOWER), (0, PairCode.HIGHER)):
+        steps.append(("command", Command.READ, {"first": row, "pair": pair}))
+    return steps
+
+
+def interruptions(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
+    """Soft resets between commands, and a host that restores the polarity, for any size."""
+    rng = np.random.default_rng(seed)
+    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
+    errors = ("packet", Destination.COLUMNS, rng.integers(-high, high + 1, columns).tolist())
+    forward: list[tuple[Any, ...]] = [("command", Command.FORWARD, {})]
+    if rows > 1:
+        codes = rng.integers(0, spec.row_code.high + 1, rows - 1).tolist()
+        forward.insert(0, ("packet", Destination.ROWS, codes))
+    last = {"first": rows - 1}
+    return [
+        ("polarity", rng.integers(0, 2, rows).tolist()),
+        ("known",),
+        ("command", Command.READ, last),
+        # Held and waiting vectors are lost, the rest is not.
+        *forward,
+        errors,
+        ("soft reset",),
+        ("command", Command.UPDATE, {}),
+        ("command", Command.UPDATE, {"new_columns": True}),
+        *forward,
+        ("command", Command.UPDATE, {"new_columns": True}),
+        errors,
+        ("command", Command.UPDATE, {"new_columns": True}),
+        ("soft reset",),
+        ("command", Command.RESUME, {}),
+        ("command", Command.TRANSFER, {"first": max(0, rows - 2), "last": rows - 1}),
+        ("soft reset",),
+        ("command", Command.RESUME, {}),
+        ("command", Command.ABORT, {}),
+        ("polarity", rng.integers(0, 2, rows).tolist()),
+        *forward,
+        errors,
+        ("command", Command.BACKWARD, {}),
+        ("command", Command.READ, {**last, "pair": PairCode.ALL}),
+    ]
+
+
+def raw_access(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
+    """Training with PROGRAM and PRECHARGE between, which need BRINGUP."""
+    rng = np.random.default_rng(seed)
+    row = {"first": spec.rows // 2}
+    return [
+        *training(spec, seed),
+        ("command", Command.PROGRAM, {**row, "step_code": 200, "minus": True}),
+        ("command", Command.READ, row),
+        ("known",),
+        ("command", Command.READ, {**row, "pair": PairCode.HIGHER}),
+        ("command", Command.PRECHARGE, {"first": spec.rows - 1}),
+        ("polarity", rng.integers(0, 2, spec.rows).tolist()),
+        ("known",),
+        *training(spec, seed + 1)[-20:],
+    ]
+
+
+def wrong_use(spec: TileSpec) -> list[tuple[Any, ...]]:
+    """Commands and packets that are refused; the tile goes on. For tiles of three rows or more."""
+    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
+    row_codes, errors = [3] * (rows - 1), [high] * columns
+    bad_packets: list[tuple[Command, dict[str, Any], Destination, list[int]]] = [
+        (Command.FORWARD, {}, Destination.ROWS, row_codes[:-1]),
+        (Command.FORWARD, {}, Destination.ROWS, [*row_codes, 1]),
+        (Command.BACKWARD, {}, Destination.COLUMNS, errors[:-1]),
+        (Command.LOAD, {"first": 1}, Destination.WEIGHTS, [5] * (columns - 1)),
+        (Command.LOAD, {"first": 1}, Destination.WEIGHTS, [5] * (columns + 1)),
+        (Command.UPDATE, {"new_columns": True}, Destination.COLUMNS, [*errors, 0]),
+    ]
+    # Codes that a byte holds and a driver does not.
+    if spec.row_code.high < PACKET_CODES[Destination.ROWS][1]:
+        codes = [spec.row_code.high + 1] * (rows - 1)
+        bad_packets.append((Command.FORWARD, {}, Destination.ROWS, codes))
+    if high < PACKET_CODES[Destination.COLUMNS][1]:
+        codes = [high + 1] * columns
+        bad_packets.append((Command.BACKWARD, {}, Destination.COLUMNS, codes))
+    return [
+        ("command", Command.READ, {"first": 0}),
+        ("known",),
+        *(("command", opcode, {}) for opcode in (0, 14, 15)),
+        ("command", Command.TRANSFER, {"first": 2, "last": 1}),
+        ("command", Command.TRANSFER, {"first": 0, "last": rows}),
+        ("command", Command.LOAD, {"first": rows}),
+        ("command", Command.READ, {"first": 2, "pair": 3}),
+        ("command", Command.PROGRAM, {"first": 0, "step_code": 9}),
+        ("command", Command.PRECHARGE, {"first": 0}),
+        ("command", Command.IDLE, {"cycles": 0}),
+        ("command", Command.UPDATE, {}),
+        ("packet", Destination.COLUMNS, errors),
+        ("command", Command.FORWARD, {}),  # nobody sends its packet; the other one waits on
+        ("command", Command.BACKWARD, {}),
+        ("command", Command.LOAD, {"first": 0}),
+        ("packet", Destination.ROWS, row_codes),
+        ("command", Command.FORWARD, {}),
+        *(
+            step
+            for command, fields, destination, codes in bad_packets
+            for step in (("late packet", destination, codes), ("command", command, fields))
+        ),
+        ("packet", Destination.COLUMNS, errors),
+        ("command", Command.BACKWARD, {}),
+        ("command", Command.UPDATE, {}),
+        ("command", Command.IDLE, {"cycles": 7}),
+        ("command", Command.TRANSFER, {"first": 0, "last": 1}),
+        ("command", Command.RESUME, {}),
+        ("command", Command.ABORT, {}),
+    ]
+
+
+CUT_COMMANDS: dict[str, tuple[Command, dict[str, Any], int]] = {
+    "transfer": (Command.TRANSFER, {"first": 1, "last": 2}, 900),
+    "init": (Command.INIT, {"first": 0, "last": 1}, 120),
+    "forward": (Command.FORWARD, {}, 60),
+    "backward": (Command.BACKWARD, {}, 50),
+    "update": (Command.UPDATE, {}, 60),
+    "calibrate": (Command.CALIBRATE, {}, 200),
+    "read": (Command.READ, {"first": 2, "pair": PairCode.ALL}, 90),
+}
+"""A command, and about how many cycles it takes in a tiny tile. For tiles of three rows or more."""
+
+
+def cut(spec: TileSpec, seed: int, name: str) -> list[tuple[Any, ...]]:
+    """A soft reset anywhere in a command of `CUT_COMMANDS`, and what comes after."""
+    command, fields, longest = CUT_COMMANDS[name]
+    rng = np.random.default_rng([seed, longest])
+    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
+    forward = [
+        ("packet", Destination.ROWS, rng.integers(0, spec.row_code.high + 1, rows - 1).tolist()),
+        ("command", Command.FORWARD, {}),
+    ]
+    errors = ("packet", Destination.COLUMNS, rng.integers(-high, high + 1, columns).tolist())
+    before: list[tuple[Any, ...]] = [
+        ("polarity", rng.integers(0, 2, rows).tolist()),
+        ("known",),
+        ("command", Command.TRANSFER, {"first": 0, "last": 2}),
+    ]
+    if name == "forward":
+        before.append(forward[0])
+    if name in ("backward", "update"):
+        before += [*forward, errors]
+    if name == "update":
+        before.append(("command", Command.BACKWARD, {}))
+    after: list[tuple[Any, ...]] = [
+        ("command", Command.RESUME, {}),
+        ("command", Command.UPDATE, {}),
+        # Of a CALIBRATE cut short no offset is good.
+        *([("command", command, fields)] if name == "calibrate" else []),
+        *forward,
+        errors,
+        ("command", Command.BACKWARD, {}),
+        ("command", Command.UPDATE, {}),
+        ("command", Command.READ, {"first": 1, "pair": PairCode.ALL}),
+    ]
+    windows = spec.row_code.high // SPECS["tiny"].row_code.high
+    cycles = int(rng.integers(0, longest * windows))
+    return [*before, ("cut", command, fields, cycles), *after]
+
+
+# A short SET table, because the host writes it word by word.
+TINY = replace(preset("tiny"), transfer=replace(preset("tiny").transfer, set_shift=8))
+SPECS = {
+    "tiny": TINY,
+    "one": replace(TINY, rows=1, columns=1),
+    "synchronised": replace(TINY, rows=2, host=replace(TINY.host, synchroniser_flops=2)),
+    "lanes": replace(
+        TINY,
+        rows=6,
+        columns=7,
+        converters=replace(TINY.converters, lanes=4, read_average_log2=2),
+        update=replace(TINY.update, stream_mode="stochastic"),
+    ),
+    # Neither size is a power of two or a multiple of the lanes; a beat has several codes.
+    "wide": replace(
+        preset("small"),
+        rows=37,
+        columns=19,
+        transfer=replace(preset("small").transfer, set_shift=8),
+        update=replace(preset("small").update, stream_mode="stochastic"),
+    ),
+}
+
+SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
+    "training": lambda spec, seed: script(spec, seed, training(spec, seed)),
+    "codes and raw access": lambda spec, seed: script(
+        spec,
+        seed,
+        raw_access(spec, seed),
+        masked=True,
+        RAW_FORWARD=0,
+        RAW_BACKWARD=0,
+        BACKWARD_SHIFT=-1,
+        BRINGUP=1,
+    ),
+    "wrong use": lambda spec, seed: script(spec, seed, wrong_use(spec)),
+    "interruptions": lambda spec, seed: script(spec, seed, interruptions(spec, seed)),
+    **{
+        f"cut {name}": lambda spec, seed, name=name: script(spec, seed, cut(spec, seed, name))
+        for name in CUT_COMMANDS
+    },
+}
+
+FOR_ANY_SIZE = ("training", "codes and raw access", "interruptions")
+"""The others need three rows."""
+
+MOMENTS = [
+    Moment(),
+    Moment(after=True),
+    Moment(at_once=True),
+    *(Moment(steps) for steps in range(6)),
+]
+
+
+def plain(found: Found) -> Found:
+    """The same as JSON has it, for what crosses to another process: no tuples, bytes or words."""
+
+    def other(value: Any) -> Any:
+        return value.hex() if isinstance(value, bytes) else value.value
+
+    return unpacked(json.loads(json.dumps(asdict(found), default=other)))
+
+
+def unpacked(fields: dict[str, Any]) -> Found:
+    """What a tile made of a script, from JSON."""
+    found = Found(**fields)
+    if fields["cut"] is not None:
+        found.cut = Cut(**fields["cut"])
+    return found
+
+
+def check(found: Found, case: Script, seed: int) -> None:
+    """What a simulated tile made of a script is what golden makes of it, in all that can be seen.
+
+    Where a soft reset ends a command, golden's falls at a moment that fits what the pins saw.
+    """
+    differences = []
+    cuts = any(kind == "cut" for kind, *_ in case.steps)
+    for moment in MOMENTS if cuts else MOMENTS[:1]:
+        try:
+            golden = golden_tile(case, arrays(case.spec, seed)[0], found.cut, moment)
+            assert plain(found) == plain(golden)
+        except AssertionError as difference:
+            differences.append(f"{moment}: {str(difference).splitlines()[0]}")
+        else:
+            return
+    raise AssertionError(f"{found.cut}\n" + "\n".join(differences))
