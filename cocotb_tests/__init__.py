@@ -1,0 +1,1 @@
+"""Benches that drive the Verilog of a tile on Verilator, through cocotb."""

