@@ -8,7 +8,7 @@ from golden.analog import random
 from golden.analog.capacitor import SLOPE_BITS, SPREAD_BITS
 from golden.engines.compiled import layout as at
 from golden.engines.compiled import pcm
-from golden.engines.compiled.cache import compiled, entry
+from golden.engines.compiled.cache import compiled, entry, inlined
 from golden.engines.compiled.conversions import convert_channels
 from golden.engines.compiled.draws import bell_at, clip, popcount, scaled
 from golden.engines.compiled.vectors import (
@@ -65,7 +65,7 @@ def place_of(flat, t, row, j):
     return p[at.GRID] + ((place // BLOCK) * p[at.WIDTH] + j) * BLOCK + place % BLOCK
 
 
-@compiled
+@inlined
 def driven_blocks(blocks, drive):
     """List the first rows of the blocks of `drive` (padded rows,) with a driven row."""
     count = 0
@@ -78,7 +78,7 @@ def driven_blocks(blocks, drive):
     return count
 
 
-@compiled
+@inlined
 def dot(sums, charge, weight, start, width, drive, blocks, count, nothing, rows, places):
     """charge (columns,) += the driven blocks: the first rows of `count` blocks, within `drive`.
 
@@ -133,7 +133,7 @@ def address(mechanism, t):
     return (np.int64(mechanism) << (random.TILE_BITS + random.LINE_BITS)) | (t << random.LINE_BITS)
 
 
-@compiled
+@inlined
 def convert_forward(flat, t, charge, mechanism, ordinals, ahead, dither):
     """FORWARD's charges (columns,) into the tile's codes; returns how many railed."""
     p, side = flat.P[t], flat.columns
@@ -160,7 +160,7 @@ def mixed(flat, t):
     return inverted != 0 and inverted != flat.P[t, at.ROWS]
 
 
-@compiled
+@inlined
 def forward(flat, t):
     """FORWARD of the tile's active row vector into its codes (columns,); a phase a polarity."""
     p = flat.P[t]
@@ -181,7 +181,7 @@ def forward(flat, t):
     wait(flat, t, p[at.CONVERSION_NS])
 
 
-@compiled
+@inlined
 def list_columns(flat, t):
     """List the columns with an error: OFFSETS and ERRORS. Returns how many."""
     p, count = flat.P[t], 0
@@ -194,7 +194,7 @@ def list_columns(flat, t):
     return count
 
 
-@compiled
+@inlined
 def backward(flat, t, codes):
     """BACKWARD of the tile's active column vector into codes (rows,)."""
     p, charge, listed = flat.P[t], flat.scratch[at.CHARGE], np.int64(list_columns(flat, t))
@@ -269,7 +269,7 @@ def update_cells(flat, t, count, listed):
                     pulse_cell(flat, t, row, j, both, np.int64(flat.work[at.DOWNS, k]) | 1)
 
 
-@compiled
+@inlined
 def list_hits(hits, words, listed, joined):
     """List which of the first `listed` words meet a block's joined words. Returns how many."""
     count = np.uint64(0)
@@ -279,7 +279,7 @@ def list_hits(hits, words, listed, joined):
     return count
 
 
-@compiled
+@inlined
 def update(flat, t, count, listed):
     """UPDATE phase of tile t: `listed` columns against the `count` DRIVEN blocks of ROW_WORDS."""
     p = flat.P[t]

@@ -55,6 +55,16 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     return _njit(function, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False)
 
 
+def inlined(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A `compiled` function that becomes part of its callers: for what has few of them.
+
+    A call puts the whole of Flat on the stack, 150 words.
+    """
+    return _njit(
+        function, no_cpython_wrapper=True, no_cfunc_wrapper=True, _nrt=False, forceinline=True
+    )
+
+
 def entry(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile a function that Python calls, on first use, and keep the result in FOLDER.
 

@@ -8,7 +8,7 @@ from golden.analog import random
 from golden.analog.pcm import F_BITS, NU_BITS, PULSE_LIMIT, SKEW_CENTRE, SKEW_SIGMA
 from golden.analog.tables import VALUE_BITS
 from golden.engines.compiled import layout as at
-from golden.engines.compiled.cache import compiled
+from golden.engines.compiled.cache import compiled, inlined
 from golden.engines.compiled.draws import (
     bell,
     clip,
@@ -117,7 +117,7 @@ def pulses(flat, t, device, line, count, mechanism, first, stride):
     return value
 
 
-@compiled
+@inlined
 def set_ramp(flat, t, row, listed, c, steps):
     """One SET ramp on a row: to the columns `listed` (n,) their steps (n,); minus where c < 0."""
     p, tables = flat.P[t], flat.tables

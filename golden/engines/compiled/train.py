@@ -7,7 +7,7 @@ import numpy as np
 from golden.analog import random
 from golden.engines.compiled import array, pcm
 from golden.engines.compiled import layout as at
-from golden.engines.compiled.cache import compiled, entry
+from golden.engines.compiled.cache import compiled, entry, inlined
 from golden.engines.compiled.conversions import convert_channels
 from golden.engines.compiled.draws import clip, round_half_even
 from golden.engines.compiled.vectors import BLOCK
@@ -44,7 +44,7 @@ def word_table(table, state, lag, scale, codes, order, slot_bits, low_discrepanc
     return state
 
 
-@compiled
+@inlined
 def list_pulsed(flat, t, phase):
     """List the columns whose word has a pulse, with their directions. Returns how many."""
     p, table, count = flat.P[t], flat.words[at.COLUMN_TABLE], 0
@@ -65,7 +65,7 @@ def list_pulsed(flat, t, phase):
     return count
 
 
-@compiled
+@inlined
 def list_blocks(flat, t, sign):
     """List the blocks with a pulse: DRIVEN, their ROW_WORDS, and these JOINED. Returns how many.
 
@@ -90,7 +90,7 @@ def list_blocks(flat, t, sign):
     return count
 
 
-@compiled
+@inlined
 def update(flat, t):
     """UPDATE of tile t with its active vectors; a phase per live polarity."""
     p, register = flat.P[t], flat.R[t]
@@ -114,7 +114,7 @@ def update(flat, t):
         array.wait(flat, t, p[at.UPDATE_NS])
 
 
-@compiled
+@inlined
 def activate(flat, t):
     """Clipped ReLU of tile t's codes into the active row vector of tile t + 1."""
     p, line = flat.P[t], flat.P[t + 1, at.LINE]
@@ -126,7 +126,7 @@ def activate(flat, t):
     flat.durations[line + p[at.COLUMNS]] = np.int32(top)
 
 
-@compiled
+@inlined
 def enter_image(flat, image):
     """An image's row codes (inputs,) and the bias into the first tile's row vector."""
     durations = flat.durations[: image.shape[0]]
@@ -145,7 +145,7 @@ def first_largest(codes):
     return best
 
 
-@compiled
+@inlined
 def output_error(flat, label):
     """target - softmax of the last tile's codes into its column vector; True if any."""
     t = flat.P.shape[0] - 1
@@ -174,7 +174,7 @@ def output_error(flat, label):
     return others != 0
 
 
-@compiled
+@inlined
 def pass_errors(flat, t, back):
     """BACKWARD codes (rows,) of tile t + 1 as masked column codes of tile t; True if any."""
     p, limit = flat.P[t], (1 << flat.P[t, at.COLUMN_BITS]) - 1

@@ -13,7 +13,7 @@ from golden.analog.converter import OFFSET_BITS
 from golden.digital.transfer import Kind
 from golden.engines.compiled import array, pcm
 from golden.engines.compiled import layout as at
-from golden.engines.compiled.cache import compiled, entry
+from golden.engines.compiled.cache import compiled, entry, inlined
 from golden.engines.compiled.conversions import convert_repeats
 from golden.engines.compiled.draws import clip, popcount, round_half_even
 
@@ -73,7 +73,7 @@ def join_spreads(spread, floor):
         spread[k] = np.int32(np.sqrt(np.float64(square)))
 
 
-@compiled
+@inlined
 def charge_pairs(flat, t, row, wanted, charge, spread):
     """charge (n,) += the pairs of the columns `wanted` (n,); their noise joins spread (n,)."""
     p, cells, a = flat.P[t], flat.cells, flat.P[t, at.CELL] + row * flat.P[t, at.COLUMNS]
@@ -144,7 +144,7 @@ def sign_of(value):
     return np.int64(value > 0) - np.int64(value < 0)
 
 
-@compiled
+@inlined
 def still_wrong(listed, target, higher, c, tolerance, limit):
     """Keep of `listed` (n,) the columns whose pair is off its target, and correct their c.
 
@@ -162,7 +162,7 @@ def still_wrong(listed, target, higher, c, tolerance, limit):
     return count
 
 
-@compiled
+@inlined
 def program(flat, t, row, p_new):
     """RESET, SET and verify until within tolerance or at the limit; target in scratch."""
     p, register, scratch = flat.P[t], flat.R[t], flat.scratch
@@ -196,7 +196,7 @@ def program(flat, t, row, p_new):
     register[at.NOT_PROGRAMMED] += pending
 
 
-@compiled
+@inlined
 def pulse_cells(lower, listed, steps, words, directions, slope, bound):
     """A trim's UPDATE of the columns `listed` (n,) where nothing is drawn; words (n,).
 
@@ -210,7 +210,7 @@ def pulse_cells(lower, listed, steps, words, directions, slope, bound):
         lower[j] = np.int32(clip(g + direction * change, -bound, bound))
 
 
-@compiled
+@inlined
 def pulse_row(flat, t, row, listed, words, directions):
     """A trim's UPDATE on the open row: every slot of the row against words of `listed` (n,)."""
     p, lower = flat.P[t], flat.work[at.ROW_LOWER]
@@ -229,7 +229,7 @@ def pulse_row(flat, t, row, listed, words, directions):
         lower[j] = np.int32(clip(g + direction * change, -bound, bound))
 
 
-@compiled
+@inlined
 def still_apart(listed, damping, last, journal, now, residuals, tolerance):
     """Keep of `listed` (n,) the columns that are not within tolerance, with their residuals.
 
@@ -244,7 +244,7 @@ def still_apart(listed, damping, last, journal, now, residuals, tolerance):
     return count
 
 
-@compiled
+@inlined
 def aim(residuals, damping, last, words, directions, gain, shift, slots, up):
     """Words and directions (n,) of the next pulse train; damps where the sign changed.
 
@@ -261,7 +261,7 @@ def aim(residuals, damping, last, words, directions, gain, shift, slots, up):
         directions[k] = np.int32(sign) * up
 
 
-@compiled
+@inlined
 def trim(flat, t, row):
     """Pulse the capacitors of a row until the weight is the journal's again."""
     p, register, scratch = flat.P[t], flat.R[t], flat.scratch
@@ -296,7 +296,7 @@ def trim(flat, t, row):
         trains += 1
 
 
-@compiled
+@inlined
 def work_row(flat, t, row, kind):
     """TRANSFER or LOAD one row; LOAD's codes stand in the journal already."""
     p, register, polarity = flat.P[t], flat.R[t], flat.rows[at.POLARITY]
