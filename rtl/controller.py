@@ -22,12 +22,9 @@ from rtl.phase import (
     request_layout,
     row_bits,
 )
-from spec.commands import Command, Destination, Error, PairCode, Phase, RangeKind
-from spec.tile import TileSpec
-
-ERROR_BITS = max(Error).bit_length()
-KIND_BITS = max(RangeKind).bit_length()
-STEP_BITS = 8
+from rtl.transfer import start_layout
+from spec.commands import ERROR_BITS, Command, Destination, Error, PairCode, Phase, RangeKind
+from spec.tile import STEP_CODE_BITS, TileSpec
 
 COMMAND = data.StructLayout(
     {
@@ -39,15 +36,10 @@ COMMAND = data.StructLayout(
         "pair": PAIR_BITS,
         "minus": 1,
         "unused_too": 5,
-        "step_code": STEP_BITS,
+        "step_code": STEP_CODE_BITS,
     }
 )
 """The COMMAND register, from bit 0 on."""
-
-
-def start_layout(spec: TileSpec) -> data.StructLayout:
-    """A range of rows for the transfer sequencer."""
-    return data.StructLayout({"kind": KIND_BITS, "first": row_bits(spec), "last": row_bits(spec)})
 
 
 class Controller(wiring.Component):
@@ -184,7 +176,7 @@ class Controller(wiring.Component):
                 "select_mask": Out(lanes),
                 "set_write": Out(1),
                 "set_column": Out(index_bits(spec.columns)),
-                "set_code": Out(STEP_BITS),
+                "set_code": Out(STEP_CODE_BITS),
                 "set_minus": Out(1),
                 "calibrates": Out(1),
                 "calibrated": Out(1),

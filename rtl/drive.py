@@ -26,9 +26,7 @@ from rtl.phase import (
 from rtl.pulse_width import LineDrivers, Shadow, write_groups
 from rtl.update_stream import BEGIN
 from spec.commands import Phase
-from spec.tile import TileSpec
-
-STEP_BITS = 8
+from spec.tile import STEP_CODE_BITS, TileSpec
 
 
 def pins_signature(spec: TileSpec) -> wiring.Signature:
@@ -50,7 +48,7 @@ def pins_signature(spec: TileSpec) -> wiring.Signature:
             "column_select": Out(columns),
             "set_write": Out(1),
             "set_column": Out(column_bits(spec)),
-            "set_code": Out(STEP_BITS),
+            "set_code": Out(STEP_CODE_BITS),
             "set_minus": Out(1),
             "convert_hold": Out(1),
         }
@@ -143,7 +141,7 @@ class Drive(wiring.Component):
                 "select_mask": In(lanes),
                 "set_write": In(1),
                 "set_column": In(column_bits(spec)),
-                "set_code": In(STEP_BITS),
+                "set_code": In(STEP_CODE_BITS),
                 "set_minus": In(1),
                 "begin": Out(stream.Signature(BEGIN)),
                 "row_draws": In(stream.Signature(spec.row_code.bits)),

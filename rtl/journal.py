@@ -14,10 +14,8 @@ from amaranth.lib.wiring import In, Out
 
 from rtl.phase import column_bits, groups, index_bits, row_bits
 from rtl.window import GroupMemory, window_signature
-from spec.commands import RangeKind
+from spec.commands import KIND_BITS
 from spec.tile import TileSpec
-
-KIND_BITS = max(RangeKind).bit_length()
 
 
 def state_members(spec: TileSpec) -> dict[str, Any]:

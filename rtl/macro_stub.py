@@ -34,12 +34,12 @@ from amaranth.lib.memory import Memory, ReadPort, WritePort
 from amaranth.lib.wiring import In, Out
 
 from rtl.converter import raw_bits
-from rtl.drive import STEP_BITS, pins_signature
+from rtl.drive import pins_signature
 from rtl.formats import saturate
 from rtl.phase import groups, index_bits
 from rtl.top import FROM_MACRO, Shell, flat, module_name
 from spec.commands import PairCode, Phase
-from spec.tile import TileSpec
+from spec.tile import STEP_CODE_BITS, TileSpec
 
 
 def forward_shift(spec: TileSpec) -> int:
@@ -192,7 +192,7 @@ class MacroStub(wiring.Component):
         higher = Signal(signed(code.bits))
         driven, strobed = Signal(), Signal()
 
-        step, minus = Signal(STEP_BITS), Signal()
+        step, minus = Signal(STEP_CODE_BITS), Signal()
         with m.If(pins.set_write & (pins.set_column == 0)):
             m.d.sync += [step.eq(pins.set_code), minus.eq(pins.set_minus)]
 

@@ -15,7 +15,7 @@ from amaranth.utils import ceil_log2
 
 from rtl.update_stream import BEGIN
 from spec.commands import PairCode, Phase
-from spec.tile import TileSpec
+from spec.tile import TileSpec, groups
 
 PHASE_BITS = max(Phase).bit_length()
 PAIR_BITS = max(PairCode).bit_length()
@@ -35,11 +35,6 @@ def row_bits(spec: TileSpec) -> int:
 def column_bits(spec: TileSpec) -> int:
     """Bits of a column's number."""
     return index_bits(spec.columns)
-
-
-def groups(spec: TileSpec, lines: int) -> int:
-    """Groups of `lanes` that hold `lines` lines."""
-    return -(-lines // spec.converters.lanes)
 
 
 def request_layout(spec: TileSpec) -> data.StructLayout:

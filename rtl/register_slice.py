@@ -1,22 +1,10 @@
-"""Registers between two streams: one, or two where the way back must be cut as well."""
+"""A register slice between two streams, which cuts the way back as well."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from amaranth.hdl import Module, Mux, ShapeLike, Signal
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
-
-
-def register_slice(m: Module, i: stream.Interface, o: stream.Interface, payload: Any) -> None:
-    """`o` offers, a cycle later, the `payload` made of what `i` offers.
-
-    It takes a new one in the cycle in which its old one leaves: a full rate, and no drop.
-    """
-    m.d.comb += i.ready.eq(o.ready | ~o.valid)
-    with m.If(i.ready):
-        m.d.sync += [o.valid.eq(i.valid), o.payload.eq(payload)]
 
 
 class SkidBuffer(wiring.Component):

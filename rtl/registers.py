@@ -17,7 +17,7 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
 from rtl.axi_lite import BusSignature
-from spec.commands import Command, Error
+from spec.commands import ERROR_BITS, Command, Error
 from spec.formats import Signed, Unsigned
 from spec.registers import (
     HALF,
@@ -31,7 +31,6 @@ from spec.registers import (
 )
 from spec.tile import TileSpec
 
-ERROR_BITS = max(Error).bit_length()
 OFFSET_BITS = WORD_BYTES.bit_length() - 1
 
 

@@ -22,14 +22,12 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from rtl.formats import round_half_even, saturate
-from rtl.journal import KIND_BITS, journal_signature
+from rtl.journal import journal_signature
 from rtl.phase import column_bits, groups, index_bits, request_layout, row_bits
 from rtl.window import GroupMemory
-from spec.commands import Error, PairCode, Phase, RangeKind
-from spec.tile import SET_STEP_CODES, TileSpec
+from spec.commands import ERROR_BITS, KIND_BITS, Error, PairCode, Phase, RangeKind
+from spec.tile import STEP_CODE_BITS, TileSpec
 
-ERROR_BITS = max(Error).bit_length()
-STEP_CODE_BITS = (SET_STEP_CODES - 1).bit_length()
 COMPENSATION_BITS = 8
 
 

@@ -18,10 +18,9 @@ from rtl.axi_stream import DESTINATION_BITS, AxiStream, AxiStreamSignature, beat
 from rtl.formats import saturate
 from rtl.phase import column_bits, index_bits
 from rtl.register_slice import SkidBuffer
-from spec.commands import Destination, Error
+from spec.commands import ERROR_BITS, Destination, Error
 from spec.tile import TileSpec
 
-ERROR_BITS = max(Error).bit_length()
 WEIGHT_BYTES = 2
 
 

@@ -93,3 +93,7 @@ class VectorFormat(IntEnum):
     RAW = 0
     ROW_CODES = 1
     COLUMN_CODES = 2
+
+
+ERROR_BITS = max(Error).bit_length()
+KIND_BITS = max(RangeKind).bit_length()

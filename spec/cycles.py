@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from spec.commands import Destination
-from spec.tile import TileSpec
+from spec.tile import TileSpec, groups
 
 ASK = 3
 """A phase: it is asked for, its selects, its request; conversions then give a group a cycle."""
@@ -58,11 +58,6 @@ class Cycles:
         """All cycles; `late` is by how many each answer of the macro comes after the next cycle."""
         own = self.windows + self.conversions + self.passes + self.overhead
         return own + late * self.answers
-
-
-def groups(spec: TileSpec, lines: int) -> int:
-    """Groups of `lanes` that hold `lines` lines."""
-    return -(-lines // spec.converters.lanes)
 
 
 def _drive(window: int, overhead: int = 0) -> Cycles:

@@ -15,6 +15,7 @@ from spec.parameter import check_fields, parameter
 
 SET_RAMP_STEPS = 8
 SET_STEP_CODES = 256
+STEP_CODE_BITS = (SET_STEP_CODES - 1).bit_length()
 COLUMN_SHIFT = Signed(6)
 """log2 of BACKWARD LSBs of one tile in a column code of another: -12..21 within the fields."""
 MAX_SLOTS = 32
@@ -353,3 +354,8 @@ class TileSpec:
         return (
             transfer.trim_limit * self.update.slots * 3 * (1 << transfer.trim_shift)
         ) // (4 * max(1, transfer.trim_gain))  # fmt: skip
+
+
+def groups(spec: TileSpec, lines: int) -> int:
+    """Groups of `lanes` that hold `lines` lines."""
+    return -(-lines // spec.converters.lanes)
