@@ -22,6 +22,7 @@ class NumpyEngine:
     def __init__(self, network: Network) -> None:
         """The network's own objects are the state: there is nothing to synchronise."""
         self.network = network
+        self.tiles = network.tiles
         specs = [tile.spec for tile in network.tiles]
         # Between two layers, by code: what neurons make of it on its way forth and back.
         self._activations = [neuron.activations(s.forward_code, s.row_code) for s in specs]
@@ -29,7 +30,7 @@ class NumpyEngine:
 
     def load(self, weights: list[NDArray[np.int64]]) -> None:
         """Auto-zero the converters and LOAD weight codes (rows, columns) a layer."""
-        for tile, codes in zip(self.network.tiles, weights, strict=True):
+        for tile, codes in zip(self.tiles, weights, strict=True):
             tile.controller.calibrate()
             for row in range(tile.spec.rows):
                 tile.controller.load(row, codes[row])
@@ -41,7 +42,7 @@ class NumpyEngine:
             self._example(image, int(label))
 
     def _example(self, image: NDArray[np.uint8], label: int) -> None:
-        tiles = self.network.tiles
+        tiles = self.tiles
         start_ns = [tile.array.clock_ns for tile in tiles]
         codes = np.zeros(0, np.int64)
         rows = image
@@ -66,16 +67,16 @@ class NumpyEngine:
 
     def transfer(self, tile: int, first: int, last: int) -> None:
         """TRANSFER rows first..last of a tile."""
-        self.network.tiles[tile].controller.transfer(first, last)
+        self.tiles[tile].controller.transfer(first, last)
 
     def refresh(self, tile: int) -> None:
         """pcm-only: TRANSFER the rows that the array reports worn."""
-        for row in self.network.tiles[tile].array.worn_rows():
+        for row in self.tiles[tile].array.worn_rows():
             self.transfer(tile, int(row), int(row))
 
     def align_clocks(self) -> None:
         """After a burst every tile waits for the slowest."""
-        tiles = self.network.tiles
+        tiles = self.tiles
         latest = max(tile.array.clock_ns for tile in tiles)
         for tile in tiles:
             tile.array.wait(latest - tile.array.clock_ns)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
@@ -170,14 +171,22 @@ class Trainer:
     """Drives one run. Call `advance` until `done`; stop between two calls whenever you like."""
 
     def __init__(
-        self, run: Run, dataset: Dataset | None = None, snapshot: Snapshot | None = None
+        self,
+        run: Run,
+        dataset: Dataset | None = None,
+        snapshot: Snapshot | None = None,
+        *,
+        engine: Callable[[Network], Engine] | None = None,
+        evaluates: bool = True,
     ) -> None:
         """Build the network and load its weights; with `snapshot`, restore it instead.
 
-        `dataset` saves loading what `run` names. Raises InputError: one line that says what to
-        change, among them a snapshot of another specification or other data.
+        `dataset` saves loading what `run` names. `engine` makes another engine than the one that
+        `run` names. Without `evaluates` nothing is evaluated. Raises InputError: one line that says
+        what to change, among them a snapshot of another specification or other data.
         """
         self.run = run
+        self._evaluates = evaluates
         self.config = configure(run.cell, run.settings)
         self.dataset = dataset or run.load_dataset()
         data = self.dataset
@@ -205,7 +214,10 @@ class Trainer:
         self.network.set_epoch(0)
         if snapshot is not None:
             self._restore(snapshot)
-        self.engine = _engine(run, self.network)
+        if engine is not None and isinstance(self.network, Network):
+            self.engine = engine(self.network)
+        else:
+            self.engine = _engine(run, self.network)
         if snapshot is None:
             self.engine.load(initial_weights(self.config, self.layers, run.seed))
         # Compiles before the clock runs: training on no example changes nothing.
@@ -221,8 +233,9 @@ class Trainer:
 
     @property
     def done(self) -> bool:
-        """All examples are trained, and the last state is evaluated."""
-        return self.example >= self.total and self.example in self.evaluations
+        """All examples are trained, and the last state is evaluated if it is to be."""
+        evaluated = self.example in self.evaluations or not self._evaluates
+        return self.example >= self.total and evaluated
 
     @property
     def transfers(self) -> int:
@@ -302,6 +315,8 @@ class Trainer:
         return min(stops)
 
     def _evaluation_due(self) -> bool:
+        if not self._evaluates:
+            return False
         n, every = self.example, self.run.evaluate_every
         due = n % self.examples_an_epoch == 0 or n >= self.total or (every and n % every == 0)
         return bool(due) and n not in self.evaluations

@@ -1,0 +1,1 @@
+"""The closed loop: a network trained through the Verilog of its tiles, held against golden."""

@@ -1,0 +1,183 @@
+"""What a tile does at its pins, as calls on an `ArrayMacro`; made from what the meter captured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from rtl.converter import raw_bits
+from spec.boundary import Pair
+from spec.commands import PairCode, Phase
+from spec.tile import STEP_CODE_BITS, TileSpec
+
+Bits = NDArray[np.uint8]
+PAIRS = {PairCode.ALL: Pair.ALL, PairCode.HIGHER: Pair.HIGHER, PairCode.LOWER: Pair.LOWER}
+FAULT = 15
+"""The meter's `kind` where a rule of the pins was broken."""
+
+
+class Rule(IntEnum):
+    """Rules of the pins, by the meter's `fault`."""
+
+    DRIVEN_AT_REST = 1
+    DRIVEN_EARLY = 2
+    DRIVEN_LATE = 3
+    MOVED = 4
+    NOT_ONE_PIECE = 5
+    CUT = 6
+    UNREADY = 7
+    LATCHED = 8
+    CLEARED = 9
+    WRONG_SIDE = 10
+    NO_PHASE = 11
+    SIGN_MOVED = 12
+
+
+RULES = {
+    Rule.DRIVEN_AT_REST: "a line is driven without a request",
+    Rule.DRIVEN_EARLY: "a line is driven before the array is ready",
+    Rule.DRIVEN_LATE: "a line is driven after its window, or in a phase that drives none",
+    Rule.MOVED: "a select or a swap moves within a phase",
+    Rule.NOT_ONE_PIECE: "a pulse is not one piece from the first cycle of its window",
+    Rule.CUT: "a phase ends before its window or its last conversion",
+    Rule.UNREADY: "a request rises before ready has fallen",
+    Rule.LATCHED: "a step code is latched within a phase",
+    Rule.CLEARED: "the integrators are cleared within a phase",
+    Rule.WRONG_SIDE: "a phase drives lines of the other side",
+    Rule.NO_PHASE: "a request for a phase that there is not",
+    Rule.SIGN_MOVED: "a column's sign moves within a window",
+}
+
+
+@dataclass(frozen=True)
+class Event:
+    """One boundary event: the method of `ArrayMacro`, its arguments, what it gave."""
+
+    name: str
+    arguments: dict[str, Any]
+    result: Any = None
+
+
+class BrokenRule(Exception):
+    """The tile broke a rule of the pins."""
+
+
+def bits(text: str) -> Bits:
+    """A simulator's text of a vector as an array, bit 0 first."""
+    return np.frombuffer(text.encode(), np.uint8)[::-1] & 1
+
+
+def text(values: NDArray[np.integer], width: int, length: int) -> str:
+    """`values`, each of `width` bits, two's complement, as a vector of `length` bits."""
+    places = (values.astype(np.int64)[:, None] >> np.arange(width)) & 1
+    flat = np.zeros(length, np.uint8)
+    flat[: places.size] = places.reshape(-1)
+    return (flat[::-1] + ord("0")).astype(np.uint8).tobytes().decode()
+
+
+def numbers(plane_bits: Bits, lines: int) -> NDArray[np.int64]:
+    """Planes of bits (plane, line), bit 0 first, as a number a line."""
+    planes = plane_bits.reshape(-1, lines).astype(np.int64)
+    return (planes << np.arange(len(planes))[:, None]).sum(axis=0)
+
+
+class Reader:
+    """Events of one tile; `capture` reads a signal of its meter by name."""
+
+    def __init__(self, spec: TileSpec, capture: Callable[[str], str]) -> None:
+        """The tile's signals have not been read yet."""
+        self.spec, self._capture = spec, capture
+        self._read = dict(zip(Phase, [self._wait] * len(Phase), strict=True)) | {
+            Phase.FORWARD: self._forward,
+            Phase.BACKWARD: self._backward,
+            Phase.UPDATE: self._update,
+            Phase.READ: self._read_row,
+            Phase.PRECHARGE: self._precharge,
+            Phase.RESET: self._reset,
+            Phase.SET: self._set,
+            Phase.CONVERT_FORWARD: self._convert_forward,
+            Phase.CONVERT_BACKWARD: self._convert_backward,
+            Phase.CONVERT_READ: self._convert_read,
+        }
+
+    def event(self, status: dict[str, int]) -> Event:
+        """The event that the meter reports. Raises BrokenRule."""
+        if status["fault"]:
+            raise BrokenRule(RULES[Rule(status["fault"])])
+        return self._read[Phase(status["kind"])](status)
+
+    def _bits(self, name: str) -> Bits:
+        return bits(self._capture(name))
+
+    def _counts(self, name: str, lines: int) -> NDArray[np.int64]:
+        return numbers(self._bits(name), lines)
+
+    def _wait(self, _status: dict[str, int]) -> Event:
+        cycles = int(self._capture("cycles"), 2)
+        return Event("wait", {"duration_ns": cycles * self.spec.timing.cycle_ns})
+
+    def _forward(self, status: dict[str, int]) -> Event:
+        durations = self._counts("row_counts", self.spec.rows)
+        return Event(
+            "integrate_columns", {"durations": durations, "lower_swap": status["event_swap"]}
+        )
+
+    def _backward(self, _status: dict[str, int]) -> Event:
+        durations = self._counts("column_counts", self.spec.columns)
+        signed = np.where(self._bits("signs") > 0, -durations, durations)
+        swaps = self._bits("swaps").astype(np.int64)
+        return Event("integrate_rows", {"durations": signed, "row_lower_swap": swaps})
+
+    def _update(self, _status: dict[str, int]) -> Event:
+        rows = self._counts("row_words", self.spec.rows).astype(np.uint32)
+        columns = self._counts("column_words", self.spec.columns).astype(np.uint32)
+        charge = self._bits("signs") > 0
+        return Event(
+            "update", {"row_words": rows, "column_words": columns, "charge": charge}
+        )  # fmt: skip
+
+    def _read_row(self, status: dict[str, int]) -> Event:
+        row, window = status["event_row"], 1 << (self.spec.codes.pwm_bits - 1)
+        driven = self._counts("row_counts", self.spec.rows)
+        if row >= self.spec.rows or driven[row] != window or np.count_nonzero(driven) != 1:
+            others = np.flatnonzero(driven).tolist()
+            raise BrokenRule(f"READ selects row {row} and drives rows {others}, not it for {window}")
+        pair = PAIRS[PairCode(status["event_pair"])]
+        return Event("integrate_read", {"row": row, "pair": pair, "lower_swap": status["event_swap"]})
+
+    def _precharge(self, status: dict[str, int]) -> Event:
+        return Event("precharge", {"row": status["event_row"]})
+
+    def _reset(self, status: dict[str, int]) -> Event:
+        return Event("reset", {"row": status["event_row"], "active": self._bits("selected") > 0})
+
+    def _set(self, status: dict[str, int]) -> Event:
+        active = self._bits("selected") > 0
+        minus = (self._bits("set_minuses") > 0) & active
+        places = self._bits("set_codes").reshape(self.spec.columns, STEP_CODE_BITS)
+        codes = (places.astype(np.int64) << np.arange(STEP_CODE_BITS)).sum(axis=1)
+        codes = np.where(active, codes, 0)
+        row = status["event_row"]
+        return Event("set", {"row": row, "active": active, "minus": minus, "step_codes": codes})
+
+    def _convert_forward(self, _status: dict[str, int]) -> Event:
+        return Event("convert_forward", {"active": self._bits("enabled") > 0})
+
+    def _convert_backward(self, _status: dict[str, int]) -> Event:
+        return Event("convert_backward", {})
+
+    def _convert_read(self, status: dict[str, int]) -> Event:
+        active = self._bits("enabled") > 0
+        return Event(
+            "convert_read", {"active": active, "repeats": 1, "hold": bool(status["event_hold"])}
+        )
+
+
+def codes_text(spec: TileSpec, codes: NDArray[np.integer], length: int) -> str:
+    """Raw codes as the meter takes them."""
+    return text(codes, raw_bits(spec), length)

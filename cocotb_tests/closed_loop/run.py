@@ -1,0 +1,81 @@
+"""The closed loop as cocotb runs it: a whole training run in the simulator's process.
+
+CROSSTILE_JOB names a JSON file: {"run": Run.to_json(), "found": file, "progress": file}. To
+`progress` goes a JSON line a report; to `found`, at the end, what came of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import cocotb
+from cocotb.task import bridge
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles
+
+from cocotb_tests.closed_loop.engine import ClosedLoopEngine
+from cocotb_tests.closed_loop.lockstep import Mismatch
+from cocotb_tests.closed_loop.simulated import SimulatedTile
+from golden.analog.array import Array
+from golden.training.loop import Run, Trainer
+from golden.training.network import Network
+from spec.tile import TileSpec
+
+PERIOD_NS = 10
+RESET_CYCLES = 3
+REPORT_SECONDS = 0.5
+CHUNK = 50
+
+
+@cocotb.test()
+async def closed_loop(dut: Any) -> None:
+    job = json.loads(Path(os.environ["CROSSTILE_JOB"]).read_text())
+    dut.aresetn.value = 0
+    for index in range(job["tiles"]):
+        getattr(dut, f"t{index}_run").value = 0
+    Clock(dut.aclk, PERIOD_NS, "ns").start()
+    await ClockCycles(dut.aclk, RESET_CYCLES)
+    dut.aresetn.value = 1
+    await ClockCycles(dut.aclk, 1)
+    found = await bridge(train)(dut, job)
+    Path(job["found"]).write_text(json.dumps(found))
+
+
+def train(dut: Any, job: dict[str, Any]) -> dict[str, Any]:
+    """The whole run, in a thread that waits while the simulator runs."""
+    engine: ClosedLoopEngine | None = None
+
+    def simulated(index: int, spec: TileSpec, array: Array) -> SimulatedTile:
+        return SimulatedTile(dut, index, spec, array)
+
+    def build(network: Network) -> ClosedLoopEngine:
+        nonlocal engine
+        engine = ClosedLoopEngine(network, simulated)
+        return engine
+
+    started = time.perf_counter()
+    mismatch, trainer = None, None
+    with Path(job["progress"]).open("w") as progress:
+
+        def report() -> None:
+            assert engine is not None
+            done = 0 if trainer is None else trainer.example
+            seconds = time.perf_counter() - started
+            progress.write(json.dumps([done, engine.cycles, seconds]) + "\n")
+            progress.flush()
+
+        try:
+            trainer = Trainer(Run.from_json(job["run"]), engine=build, evaluates=False)
+            loaded, loading_cycles = time.perf_counter(), engine.cycles
+            while not trainer.done:
+                trainer.advance()
+                report()
+            digest = trainer.digest()
+        except Mismatch as found:
+            mismatch, digest = found.difference.plain(), ""
+    seconds = time.perf_counter() - started
+    return {"mismatch": mismatch, "digest": digest, "golden": engine.golden.digest(), "cycles": engine.cycles, "seconds": seconds, "loading": loaded - started, "loading_cycles": loading_cycles}
