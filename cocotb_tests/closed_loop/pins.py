@@ -72,12 +72,11 @@ def bits(text: str) -> Bits:
     return np.frombuffer(text.encode(), np.uint8)[::-1] & 1
 
 
-def text(values: NDArray[np.integer], width: int, length: int) -> str:
-    """`values`, each of `width` bits, two's complement, as a vector of `length` bits."""
+def word(values: NDArray[np.integer], width: int) -> int:
+    """`values`, each of `width` bits, two's complement, as one number, the first lowest."""
     places = (values.astype(np.int64)[:, None] >> np.arange(width)) & 1
-    flat = np.zeros(length, np.uint8)
-    flat[: places.size] = places.reshape(-1)
-    return (flat[::-1] + ord("0")).astype(np.uint8).tobytes().decode()
+    packed = np.packbits(places.astype(np.uint8).reshape(-1), bitorder="little")
+    return int.from_bytes(packed.tobytes(), "little")
 
 
 def numbers(plane_bits: Bits, lines: int) -> NDArray[np.int64]:
@@ -92,6 +91,7 @@ class Reader:
     def __init__(self, spec: TileSpec, capture: Callable[[str], str]) -> None:
         """The tile's signals have not been read yet."""
         self.spec, self._capture = spec, capture
+        self._seen: dict[str, tuple[str, Bits]] = {}
         self._read = dict(zip(Phase, [self._wait] * len(Phase), strict=True)) | {
             Phase.FORWARD: self._forward,
             Phase.BACKWARD: self._backward,
@@ -112,7 +112,11 @@ class Reader:
         return self._read[Phase(status["kind"])](status)
 
     def _bits(self, name: str) -> Bits:
-        return bits(self._capture(name))
+        text = self._capture(name)
+        before = self._seen.get(name)
+        if before is None or before[0] != text:
+            self._seen[name] = before = text, bits(text)
+        return before[1]
 
     def _counts(self, name: str, lines: int) -> NDArray[np.int64]:
         return numbers(self._bits(name), lines)
@@ -178,6 +182,6 @@ class Reader:
         )
 
 
-def codes_text(spec: TileSpec, codes: NDArray[np.integer], length: int) -> str:
+def codes_word(spec: TileSpec, codes: NDArray[np.integer]) -> int:
     """Raw codes as the meter takes them."""
-    return text(codes, raw_bits(spec), length)
+    return word(codes, raw_bits(spec))

@@ -1,6 +1,6 @@
 """The closed loop as cocotb runs it: a whole training run in the simulator's process.
 
-CROSSTILE_JOB names a JSON file: {"run": Run.to_json(), "found": file, "progress": file}. To
+CROSSTILE_JOB names a JSON file: {"run": Run.to_json(), "inputs": names, "found": file, "progress": file}. To
 `progress` goes a JSON line a report; to `found`, at the end, what came of it.
 """
 
@@ -26,17 +26,16 @@ from golden.training.network import Network
 from spec.tile import TileSpec
 
 PERIOD_NS = 10
-RESET_CYCLES = 3
-REPORT_SECONDS = 0.5
-CHUNK = 50
+RESET_CYCLES = 8
 
 
 @cocotb.test()
 async def closed_loop(dut: Any) -> None:
     job = json.loads(Path(os.environ["CROSSTILE_JOB"]).read_text())
     dut.aresetn.value = 0
-    for index in range(job["tiles"]):
-        getattr(dut, f"t{index}_run").value = 0
+    for name in job["inputs"]:
+        # An input that nobody drives is anything at first.
+        getattr(dut, name).value = 0
     Clock(dut.aclk, PERIOD_NS, "ns").start()
     await ClockCycles(dut.aclk, RESET_CYCLES)
     dut.aresetn.value = 1
@@ -46,8 +45,9 @@ async def closed_loop(dut: Any) -> None:
 
 
 def train(dut: Any, job: dict[str, Any]) -> dict[str, Any]:
-    """The whole run, in a thread that waits while the simulator runs."""
+    """The whole run, in a thread that waits while the simulator runs; what came of it."""
     engine: ClosedLoopEngine | None = None
+    trainer: Trainer | None = None
 
     def simulated(index: int, spec: TileSpec, array: Array) -> SimulatedTile:
         return SimulatedTile(dut, index, spec, array)
@@ -57,25 +57,30 @@ def train(dut: Any, job: dict[str, Any]) -> dict[str, Any]:
         engine = ClosedLoopEngine(network, simulated)
         return engine
 
+    progress = Path(job["progress"]).open("w")
     started = time.perf_counter()
-    mismatch, trainer = None, None
-    with Path(job["progress"]).open("w") as progress:
 
-        def report() -> None:
-            assert engine is not None
-            done = 0 if trainer is None else trainer.example
-            seconds = time.perf_counter() - started
-            progress.write(json.dumps([done, engine.cycles, seconds]) + "\n")
-            progress.flush()
+    def report() -> dict[str, Any]:
+        found = {
+            "example": 0 if trainer is None else trainer.example,
+            "transfers": 0 if trainer is None else trainer.transfers,
+            "cycles": 0 if engine is None else engine.cycles,
+            "operations": 0 if engine is None else engine.operations,
+            "seconds": time.perf_counter() - started,
+        }
+        progress.write(json.dumps(found) + "\n")
+        progress.flush()
+        return found
 
-        try:
-            trainer = Trainer(Run.from_json(job["run"]), engine=build, evaluates=False)
-            loaded, loading_cycles = time.perf_counter(), engine.cycles
-            while not trainer.done:
-                trainer.advance()
-                report()
-            digest = trainer.digest()
-        except Mismatch as found:
-            mismatch, digest = found.difference.plain(), ""
-    seconds = time.perf_counter() - started
-    return {"mismatch": mismatch, "digest": digest, "golden": engine.golden.digest(), "cycles": engine.cycles, "seconds": seconds, "loading": loaded - started, "loading_cycles": loading_cycles}
+    found: dict[str, Any] = {"mismatch": None, "rtl_digest": None}
+    try:
+        trainer = Trainer(Run.from_json(job["run"]), engine=build, evaluates=False)
+        found["loaded"] = report()
+        while not trainer.done:
+            trainer.advance()
+            report()
+        found["rtl_digest"] = trainer.digest()
+    except Mismatch as mismatch:
+        found["mismatch"] = mismatch.difference.plain()
+    assert engine is not None
+    return found | report() | {"golden_digest": engine.golden.digest()}

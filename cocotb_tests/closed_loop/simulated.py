@@ -8,7 +8,7 @@ from typing import Any
 from cocotb.task import resume
 
 from cocotb_tests.closed_loop.lockstep import Difference, Mismatch, event_difference
-from cocotb_tests.closed_loop.pins import BrokenRule, Event, Reader, codes_text
+from cocotb_tests.closed_loop.pins import BrokenRule, Event, Reader, codes_word
 from cocotb_tests.closed_loop.verilog import READS, STATUS, WRITES
 from golden.analog.array import Array
 from spec import cycles
@@ -36,13 +36,13 @@ class SimulatedTile:
         self.index, self.spec, self.array = index, spec, array
         self._at, self._dut = f"t{index}_", dut
         self._handles: dict[str, Any] = {}
-        self._written: dict[str, int | str] = {}
+        self._written: dict[str, int] = {}
         self._table: dict[str, Register] = {r.name: r for r in registers(spec)}
         self._reader = Reader(spec, lambda name: str(self._signal(name).value))
         self._orders = 0
         self._events = 0
-        self._length = len(self._signal("codes"))
         self._operation = ""
+        self._missing: str | None = None
         self.operations = 0
         self._order = resume(self._work)
 
@@ -53,7 +53,7 @@ class SimulatedTile:
             self._handles[name] = getattr(self._dut, self._at + name)
         return self._handles[name]
 
-    def _give(self, name: str, value: int | str) -> None:
+    def _give(self, name: str, value: int) -> None:
         if self._written.get(name) != value:
             self._written[name] = value
             self._signal(name).value = value
@@ -115,12 +115,11 @@ class SimulatedTile:
         if status["hung"]:
             missing = expected[place].name if place < len(expected) else "its answer"
             raise self._mismatch("no answer in time", expected=missing, got=None)
-        if place < len(expected):
-            raise self._mismatch("event", expected=expected[place].name, got=None)
         values = int(str(self._signal("values").value), 2) if reads else 0
         words = [(values >> 32 * n) & WORD for n in range(len(reads))]
         if status["refused"]:
             raise self._mismatch("an access was refused", expected="OKAY", got="SLVERR")
+        self._missing = expected[place].name if place < len(expected) else None
         if not result:
             return words, b""
         length = int(str(self._signal("result_bytes").value), 2)
@@ -148,7 +147,7 @@ class SimulatedTile:
             return
         if (codes != expected.result).any():
             raise self._mismatch(f"raw codes of {event.name}", expected="equal arrays", got="not")
-        self._give("codes", codes_text(self.spec, codes.reshape(-1), self._length))
+        self._give("codes", codes_word(self.spec, codes.reshape(-1)))
         self._give("answered", self._events)
 
     # -- what the loop asks for ------------------------------------------------------------------
@@ -180,6 +179,8 @@ class SimulatedTile:
         for name, code in errors.items():
             if code != Error.NONE:
                 raise self._mismatch(name, expected="NONE", got=Error(code).name)
+        if self._missing:
+            raise self._mismatch("event", expected=self._missing, got=None)
         return answer if result else None
 
     def _limit(self, expected: Sequence[Event]) -> int:

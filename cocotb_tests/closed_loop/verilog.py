@@ -6,8 +6,12 @@ their tile. A tile's clock runs while `t<n>_run` is high: tiles that rest cost n
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+
+from amaranth.hdl import UnusedElaboratable
 
 from rtl.converter import raw_bits
 from rtl.phase import column_bits, row_bits
@@ -86,6 +90,22 @@ STATUS = (
 """Fields of `status`; those from `events` on are the meter's."""
 
 
+TIED = ("aclk", "aresetn", "analog_safe")
+"""Ports of a tile that the bench does not join to its host or meter."""
+
+
+@cache
+def tile_ports(spec: TileSpec) -> dict[str, int]:
+    """The widths of a tile's ports, without `TIED`, by name."""
+    with warnings.catch_warnings():
+        # Made for its signature; never elaborated.
+        warnings.simplefilter("ignore", UnusedElaboratable)
+        top = Top(spec)
+        widths = {name: len(getattr(top, name)) for name in top.ports if name not in TIED}
+        del top
+    return widths
+
+
 def code_count(spec: TileSpec) -> int:
     """Channels of the longer side, in whole groups."""
     return groups(spec, max(spec.rows, spec.columns)) * spec.converters.lanes
@@ -106,11 +126,18 @@ def _whole_beats(spec: TileSpec, length: int) -> int:
     return -(-length // beat) * beat
 
 
+def inputs(specs: list[TileSpec]) -> list[str]:
+    """The names of what Python writes, with their prefixes."""
+    return [f"t{n}_{p.name}" for n, spec in enumerate(specs) for p in ports(spec) if p.given]
+
+
 def bench(specs: list[TileSpec]) -> str:
     """The top module around tiles of these specs; the tiles' own modules are not in it."""
     names = [f"t{index}_{port.name}" for index, spec in enumerate(specs) for port in ports(spec)]
     lines = [f"module {TOP}(", "    aclk, aresetn,", "    " + ",\n    ".join(names), ");"]
-    lines += ["    input wire aclk, aresetn;"]
+    # Logic behind an input is worked at every edge, behind a register at its own.
+    lines += ["    input wire aclk, aresetn;", "    reg reset_n;"]
+    lines += ["    always @(negedge aclk) reset_n <= aresetn;"]
     for index, spec in enumerate(specs):
         lines += _tile(spec, f"t{index}_")
     return "\n".join([*lines, "endmodule", ""])
@@ -123,7 +150,7 @@ def _tile(spec: TileSpec, at: str) -> list[str]:
     # The clock stops and starts while it is low.
     lines += [
         f"    reg {at}on;",
-        f"    always @(negedge aclk) {at}on <= {at}run | ~aresetn;",
+        f"    always @(negedge aclk) {at}on <= {at}run | ~reset_n;",
         f"    wire {at}clk = aclk & {at}on;",
         f"    assign {at}wake = {at}done + {at}events;",
         f"    assign {at}status = {{{', '.join(at + name for name, _ in reversed(STATUS))}}};",
@@ -133,18 +160,14 @@ def _tile(spec: TileSpec, at: str) -> list[str]:
     lines += [
         f"    wire {_range(width)}{at}{name};" for name, width in own_widths.items() if name not in known
     ]
-    top = Top(spec)
-    outside = {
-        name: member.flow.name for name, member in top.signature.members.items() if name in top.names
-    }
-    widths = {name: len(getattr(top, name)) for name in outside}
-    lines += [f"    wire {_range(width)}{at}{name};" for name, width in widths.items()]
-    joined = "".join(f", .{name}({at}{name})" for name in outside if name != "analog_safe")
+    outside = tile_ports(spec)
+    lines += [f"    wire {_range(width)}{at}{name};" for name, width in outside.items()]
+    joined = "".join(f", .{name}({at}{name})" for name in outside)
     lines.append(
-        f"    {module_name(spec)} {at}tile(.aclk({at}clk), .aresetn(aresetn), .analog_safe(1'b0){joined});"
+        f"    {module_name(spec)} {at}tile(.aclk({at}clk), .aresetn(reset_n), .analog_safe(1'b0){joined});"
     )
     macro = {name: name.removeprefix("macro_") for name in outside if name.startswith("macro_")}
-    host = [name for name in outside if not name.startswith("macro_") and name != "analog_safe"]
+    host = [name for name in outside if not name.startswith("macro_")]
     pending = next(r.offset for r in registers(spec) if r.name == "IRQ_PENDING")
     lines.append(_instance(
         "crosstile_host", f"{at}host", at,
@@ -180,7 +203,7 @@ def _instance(
     values = ", ".join(f".{key}({value})" for key, value in parameters.items())
     joined = ",\n        ".join(f".{inner}({at}{outer})" for inner, outer in pins.items())
     return (
-        f"    {module} #({values}) {name}(\n        .clk({at}clk), .aresetn(aresetn),\n"
+        f"    {module} #({values}) {name}(\n        .clk({at}clk), .aresetn(reset_n),\n"
         f"        {joined});"
     )
 

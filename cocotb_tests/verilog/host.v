@@ -76,6 +76,10 @@ module crosstile_host #(
     reg [31:0] spent;
     reg busy, received;
     reg [15:0] sent, taken;
+    // the order's packet; the order may change when it is done
+    reg [8*SEND_BYTES-1:0] packet;
+    reg [15:0] packet_bytes;
+    reg [1:0] packet_destination;
     integer k;
 
     assign s_axil_awprot = 0;
@@ -86,15 +90,13 @@ module crosstile_host #(
     assign m_axis_tready = 1;
 
     // the packet, a beat after the other
-    wire [15:0] left = send_bytes - sent;
-    assign s_axis_tvalid = busy && sent < send_bytes;
+    wire [15:0] left = packet_bytes - sent;
+    assign s_axis_tvalid = busy && sent < packet_bytes;
     assign s_axis_tlast = left <= AXIS_BYTES;
     assign s_axis_tkeep = left >= AXIS_BYTES ? {AXIS_BYTES{1'b1}} : ~({AXIS_BYTES{1'b1}} << left);
-    assign s_axis_tdest = send_destination;
-    assign s_axis_tdata = send_data[8*sent +: 8*AXIS_BYTES];
+    assign s_axis_tdest = packet_destination;
+    assign s_axis_tdata = packet[8*sent +: 8*AXIS_BYTES];
 
-    wire writing = s_axil_awvalid || s_axil_wvalid;
-    wire reading = s_axil_arvalid;
     reg write_open, read_open;
 
     always @(posedge clk)
@@ -104,6 +106,7 @@ module crosstile_host #(
             s_axil_awvalid <= 0; s_axil_wvalid <= 0; s_axil_arvalid <= 0;
             s_axil_awaddr <= 0; s_axil_wdata <= 0; s_axil_araddr <= 0;
             write_open <= 0; read_open <= 0; sent <= 0; taken <= 0; received <= 0;
+            packet <= 0; packet_bytes <= 0; packet_destination <= 0;
         end else begin
             clocks <= clocks + 1;
             if (s_axil_awready) s_axil_awvalid <= 0;
@@ -125,6 +128,8 @@ module crosstile_host #(
                 REST: if (order != done && !busy) begin
                     busy <= 1; state <= WRITE; index <= 0; spent <= 0; refused <= 0;
                     sent <= 0; taken <= 0; received <= 0; result_bytes <= 0;
+                    packet <= send_data;
+                    packet_bytes <= send_bytes; packet_destination <= send_destination;
                 end
                 WRITE:
                     if (write_open) begin
@@ -154,7 +159,7 @@ module crosstile_host #(
                         s_axil_arvalid <= 1; read_open <= 1;
                     end else
                         state <= LAST;
-                LAST: if (sent >= send_bytes && (received || !expects)) begin
+                LAST: if (sent >= packet_bytes && (received || !expects)) begin
                     busy <= 0; state <= REST; done <= order;
                 end
                 default: state <= REST;
