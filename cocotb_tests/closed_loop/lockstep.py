@@ -91,13 +91,7 @@ class Recorder:
 
     def convert_read(self, active: Any, repeats: int) -> Any:  # noqa: D102
         codes = self.array.convert_read(active, repeats)
-        for repeat, one in enumerate(codes):
-            # Each is an event of its own at the pins; the integrators hold up to the last.
-            self._note(
-                "convert_read", one[None], active=active.copy(), repeats=1,
-                hold=repeat < repeats - 1,
-            )  # fmt: skip
-        return codes
+        return self._note("convert_read", codes, active=active.copy(), repeats=repeats)
 
     def update(self, row_words: Any, column_words: Any, charge: Any) -> None:  # noqa: D102
         self._note(

@@ -36,6 +36,7 @@ class Rule(IntEnum):
     WRONG_SIDE = 10
     NO_PHASE = 11
     SIGN_MOVED = 12
+    REPEATED = 13
 
 
 RULES = {
@@ -51,6 +52,7 @@ RULES = {
     Rule.WRONG_SIDE: "a phase drives lines of the other side",
     Rule.NO_PHASE: "a request for a phase that there is not",
     Rule.SIGN_MOVED: "a column's sign moves within a window",
+    Rule.REPEATED: "a READ's conversions are not all of its own, or hold wrongly",
 }
 
 
@@ -175,13 +177,15 @@ class Reader:
     def _convert_backward(self, _status: dict[str, int]) -> Event:
         return Event("convert_backward", {})
 
-    def _convert_read(self, status: dict[str, int]) -> Event:
-        active = self._bits("enabled") > 0
-        return Event(
-            "convert_read", {"active": active, "repeats": 1, "hold": bool(status["event_hold"])}
-        )
+    def _convert_read(self, _status: dict[str, int]) -> Event:
+        repeats = 1 << self.spec.converters.read_average_log2
+        return Event("convert_read", {"active": self._bits("enabled") > 0, "repeats": repeats})
 
 
 def codes_word(spec: TileSpec, codes: NDArray[np.integer]) -> int:
-    """Raw codes as the meter takes them."""
-    return word(codes, raw_bits(spec))
+    """Raw codes (lines,) or (repeats, lines) as the meter takes them, each side in whole groups."""
+    sides = np.atleast_2d(codes)
+    lanes = spec.converters.lanes
+    padded = np.zeros((len(sides), -(-sides.shape[1] // lanes) * lanes), np.int64)
+    padded[:, : sides.shape[1]] = sides
+    return word(padded.reshape(-1), raw_bits(spec))

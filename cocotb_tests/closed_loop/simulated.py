@@ -147,7 +147,7 @@ class SimulatedTile:
             return
         if (codes != expected.result).any():
             raise self._mismatch(f"raw codes of {event.name}", expected="equal arrays", got="not")
-        self._give("codes", codes_word(self.spec, codes.reshape(-1)))
+        self._give("codes", codes_word(self.spec, codes))
         self._give("answered", self._events)
 
     # -- what the loop asks for ------------------------------------------------------------------

@@ -85,7 +85,7 @@ def ports(spec: TileSpec) -> tuple[Port, ...]:
 STATUS = (
     ("done", WORD_BITS), ("hung", 1), ("refused", 1),
     ("events", WORD_BITS), ("kind", 4), ("fault", 4), ("event_swap", 1), ("event_pair", 2),
-    ("event_hold", 1), ("event_row", 16),
+    ("event_row", 16),
 )  # fmt: skip
 """Fields of `status`; those from `events` on are the meter's."""
 
@@ -107,8 +107,9 @@ def tile_ports(spec: TileSpec) -> dict[str, int]:
 
 
 def code_count(spec: TileSpec) -> int:
-    """Channels of the longer side, in whole groups."""
-    return groups(spec, max(spec.rows, spec.columns)) * spec.converters.lanes
+    """Codes that an event takes at most, channels in whole groups: of the rows, or of a READ."""
+    read = groups(spec, spec.columns) << spec.converters.read_average_log2
+    return max(groups(spec, spec.rows), read) * spec.converters.lanes
 
 
 def send_bytes(spec: TileSpec) -> int:
@@ -188,7 +189,7 @@ def _tile(spec: TileSpec, at: str) -> list[str]:
             "COLUMN_BITS": spec.codes.column_bits, "SLOTS": spec.update.slots,
             "STEP_BITS": STEP_CODE_BITS, "ROW_SELECT_BITS": row_bits(spec),
             "COLUMN_SELECT_BITS": column_bits(spec),
-            "SYNCHRONISER_FLOPS": spec.host.synchroniser_flops, "CODES": code_count(spec),
+            "SYNCHRONISER_FLOPS": spec.host.synchroniser_flops, "REPEATS": 1 << spec.converters.read_average_log2, "CODES": code_count(spec),
         },
         {inner: outer for outer, inner in macro.items()}
         | {port.name: port.name for port in ports(spec) if port.to == "meter"}

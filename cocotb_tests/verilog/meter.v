@@ -4,7 +4,8 @@
 // conversion come from whoever models the array, with the number of the event that asked for them.
 //
 // `events` counts; with it change `kind` (a phase, or FAULT) and what was captured of it. Drive
-// phases and IDLE are reported when the request falls, strobes and conversions when it rises.
+// phases and IDLE are reported when the request falls, strobes and conversions when it rises. The
+// REPEATS conversions of a READ are one event: its first asks for the codes of all.
 module crosstile_meter #(
     parameter ROWS = 1,
     parameter COLUMNS = 1,
@@ -17,7 +18,8 @@ module crosstile_meter #(
     parameter ROW_SELECT_BITS = 1,
     parameter COLUMN_SELECT_BITS = 1,
     parameter SYNCHRONISER_FLOPS = 0,
-    parameter CODES = 1 // channels of the longer side, in whole groups of lanes
+    parameter REPEATS = 1,
+    parameter CODES = 1 // of a side, or of a READ's repeats, each in whole groups of lanes; the most
 ) (
     input wire clk,
     input wire aresetn,
@@ -52,7 +54,6 @@ module crosstile_meter #(
     output reg [ROW_SELECT_BITS-1:0] event_row,
     output reg [1:0] event_pair,
     output reg event_swap,
-    output reg event_hold,
     output reg [PWM_BITS*ROWS-1:0] row_counts, // bit k of every row, then bit k + 1
     output reg [COLUMN_BITS*COLUMNS-1:0] column_counts,
     output reg [SLOTS*ROWS-1:0] row_words, // every row in slot 0, then in slot 1
@@ -72,7 +73,7 @@ module crosstile_meter #(
     // rules; cocotb_tests/closed_loop/pins.py has their sentences
     localparam DRIVEN_AT_REST = 4'd1, DRIVEN_EARLY = 4'd2, DRIVEN_LATE = 4'd3, MOVED = 4'd4;
     localparam NOT_ONE_PIECE = 4'd5, CUT = 4'd6, UNREADY = 4'd7, LATCHED = 4'd8, CLEARED = 4'd9;
-    localparam WRONG_SIDE = 4'd10, NO_PHASE = 4'd11, SIGN_MOVED = 4'd12;
+    localparam WRONG_SIDE = 4'd10, NO_PHASE = 4'd11, SIGN_MOVED = 4'd12, REPEATED = 4'd13;
 
     localparam FORWARD_CYCLES = (1 << PWM_BITS) - 1, READ_CYCLES = 1 << (PWM_BITS - 1);
     localparam BACKWARD_CYCLES = (1 << COLUMN_BITS) - 1;
@@ -88,6 +89,8 @@ module crosstile_meter #(
     reg [COLUMNS-1:0] select_then, sign_then;
     reg [2:0] settled; // cycles with ready, up to when the lines may be driven
     reg [31:0] cycle, group;
+    reg [31:0] repeated; // conversions of a READ begun, up to its last
+    reg [31:0] place; // of the next group, in `codes`
 
     // bit k of the cycles that each line was high; what it showed a cycle before; words by slot
     reg [ROWS-1:0] row_plane [0:PWM_BITS-1];
@@ -116,10 +119,10 @@ module crosstile_meter #(
         if (!aresetn) begin
             ready <= 0; convert_valid <= 0; convert_codes <= 0;
             events <= 0; kind <= IDLE; fault <= 0; cycles <= 0;
-            event_row <= 0; event_pair <= 0; event_swap <= 0; event_hold <= 0;
+            event_row <= 0; event_pair <= 0; event_swap <= 0;
             row_counts <= 0; column_counts <= 0; row_words <= 0; column_words <= 0;
             signs <= 0; swaps <= 0; selected <= 0; enabled <= 0; set_codes <= 0; set_minuses <= 0;
-            open <= 0; asked <= 0; settled <= 0; cycle <= 0; group <= 0;
+            open <= 0; asked <= 0; settled <= 0; cycle <= 0; group <= 0; repeated <= 0; place <= 0;
         end else begin
             report = 0; broken = 0; rule = 0;
             convert_valid <= 0;
@@ -136,7 +139,7 @@ module crosstile_meter #(
                 row_before <= {ROWS{1'b1}}; column_before <= {COLUMNS{1'b1}};
                 for (k = 0; k < PWM_BITS; k = k + 1) row_plane[k] <= 0;
                 for (k = 0; k < COLUMN_BITS; k = k + 1) column_plane[k] <= 0;
-                event_hold <= convert_hold; enabled <= column_enable;
+                enabled <= column_enable;
                 if (ready) begin broken = 1; rule = UNREADY; end
                 else if (high) begin broken = 1; rule = DRIVEN_EARLY; end
                 else if (!(drives || strobes || converts || phase == IDLE)) begin
@@ -144,7 +147,16 @@ module crosstile_meter #(
                 end
                 ready <= drives || strobes;
                 asked <= converts;
-                report = strobes || converts;
+                report = strobes || (converts && repeated == 0);
+                if (repeated == 0) place <= 0;
+                if (phase == CONVERT_READ) begin
+                    // a READ holds its integrators up to its last conversion
+                    if (convert_hold != (repeated < REPEATS - 1)
+                        || (repeated != 0 && column_enable != enabled)) begin
+                        broken = 1; rule = REPEATED;
+                    end
+                    repeated <= repeated == REPEATS - 1 ? 0 : repeated + 1;
+                end else if (repeated != 0) begin broken = 1; rule = REPEATED; end
                 if (phase == IDLE) cycle <= 1;
             end else if (request) begin
                 // and goes on
@@ -185,8 +197,9 @@ module crosstile_meter #(
                 if (phase == IDLE) cycle <= cycle + 1;
                 if (asked && answered == events && group < groups) begin
                     convert_valid <= 1;
-                    convert_codes <= codes[group*LANES*RAW_BITS +: LANES*RAW_BITS];
+                    convert_codes <= codes[place*LANES*RAW_BITS +: LANES*RAW_BITS];
                     group <= group + 1;
+                    place <= place + 1;
                 end
             end else begin
                 ready <= 0;
