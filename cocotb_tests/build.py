@@ -103,23 +103,27 @@ class Model:
             raise SimulationError(f"{bench}: {failed} of {ran} failed\n{_tail(log)}")
 
 
-def build(verilog: str, top: str, cache: Path, *, flatten: bool = True) -> Model:
+def build(
+    verilog: str, top: str, cache: Path, *, flatten: bool = True, waves: bool = False
+) -> Model:
     """The model of module `top` of a Verilog text, from `cache` where it is there.
 
     Its ports can be read and written by name. `flatten` has Yosys make one module of it, without
     initial values; else Verilator takes the text as it is, and flattens it itself, which takes
-    large designs too. Raises BuildError.
+    large designs too. With `waves` it can write an FST. Raises BuildError.
     """
     if lacking := missing():
         raise BuildError(f"a simulation needs more tools: {lacking}")
-    key = hashlib.sha256(json.dumps([verilog, top, flatten, *_recipe()]).encode()).hexdigest()[:20]
+    key = hashlib.sha256(
+        json.dumps([verilog, top, flatten, waves, *_recipe()]).encode()
+    ).hexdigest()[:20]
     folder = cache.absolute() / f"{top}-{key}"
     with _locked(folder.with_suffix(".lock")):
         if not folder.exists():
             # An interrupted build leaves no folder of that name.
             unfinished = Path(mkdtemp(prefix="unfinished-", dir=folder.parent))
             try:
-                _build(verilog, top, unfinished, flatten)
+                _build(verilog, top, unfinished, flatten, waves)
                 unfinished.rename(folder)
             finally:
                 shutil.rmtree(unfinished, ignore_errors=True)
@@ -147,7 +151,7 @@ def _without_contents(netlist: str) -> str:
     return re.sub(block, repair, netlist, flags=re.MULTILINE)
 
 
-def _build(verilog: str, top: str, folder: Path, flatten: bool) -> None:
+def _build(verilog: str, top: str, folder: Path, flatten: bool, waves: bool) -> None:
     from cocotb_tools import config
 
     if flatten:
@@ -163,7 +167,9 @@ def _build(verilog: str, top: str, folder: Path, flatten: bool) -> None:
         f'public_flat_rw -module "{top}" -var "{port.strip()}"\n' for port in head[1].split(",")
     )
     (folder / "visible.vlt").write_text("`verilator_config\n" + visible)
-    command = [*VERILATOR, *([] if flatten else ["--flatten"]), "-Mdir", ".", "--top-module", top, "-o", top, *_link()]
+    options = [] if flatten else ["--flatten"]
+    options += ["--trace-fst"] if waves else []
+    command = [*VERILATOR, *options, "-Mdir", ".", "--top-module", top, "-o", top, *_link()]
     main = config.share_dir / "lib" / "verilator" / "verilator.cpp"
     # The script before it needs perl; the makefile names it as a file.
     _run(

@@ -12,6 +12,7 @@ import click
 from rich.console import Console
 
 import crosstile
+from crosstile import cosim as closed_loop
 from crosstile import demo
 from crosstile import train as training
 from crosstile import verilog as export
@@ -185,6 +186,57 @@ def verilog(
     return 1 if found["lint"] and not found["lint"]["clean"] else 0
 
 
+_COSIM_HELP = f"""\
+Train a network through the Verilog of its tiles, and compare with golden.
+
+The Verilog runs in Verilator, with the golden analog model at its pins, beside a
+golden run: every event at the array, every converter code, and the whole state at
+each transfer and at the end must be equal. DIR gets the Verilog that was simulated,
+the simulator's log and result.json. Exit code 1: a first mismatch was found.
+
+\b
+Example:
+  crosstile cosim --network 528,9,10 --examples 50 --out build/cosim
+  crosstile cosim --network 528,250,125,10 --examples 10000 --out build/paper
+  crosstile cosim --network 528,9,10 --verilog build/cosim/design.v --out build/2
+\b
+Cells: {", ".join(closed_loop.CELLS)}; needs pip install 'crosstile[hdl]', g++ and make.
+"""
+
+
+@cli.command(help=_COSIM_HELP)
+@click.option("--network", metavar="N,N,..", help="All widths, from the inputs to the classes.")
+@click.option("--dataset", metavar="NAME", help="As in train.  [default: mnist]")
+@click.option("--data-dir", metavar="DIR", help="Folder with the data set's four IDX files.")
+@click.option("--cell", metavar="NAME", help="Unit cell, see above.  [default: pcm-3t1c]")
+@click.option(
+    "--polarity-inversion/--no-polarity-inversion",
+    default=None,
+    help="Swap g and g_ref at each transfer of a row.  [default: swap]",
+)
+@click.option(
+    "--examples", type=int, metavar="N", default=closed_loop.DEFAULT_EXAMPLES, show_default=True,
+    help="Stop after N training examples.",
+)  # fmt: skip
+@click.option("--epochs", type=int, metavar="N", help="Passes over the data at most.")
+@click.option("--seed", type=int, metavar="N", help="0 to 2^32-1.  [default: 0]")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="As in train; repeatable."
+)
+@click.option("--verilog", "file", metavar="FILE", help="Simulate this file's tiles instead.")
+@click.option("--waves", is_flag=True, help="Write an FST of the last operations.")
+@click.option("--out", metavar="DIR", required=True, help="Folder to fill.")
+def cosim(network: str | None, file: str | None, waves: bool, out: str, **options: Any) -> int:
+    """Train through the Verilog."""
+    widths = None if network is None else _widths(network, "--network")
+    given = None if file is None else Path(file)
+    found = closed_loop.cosim(
+        Run(**_given(options)), widths, given, Path(out), _console(), waves=waves
+    )
+    click.echo(closed_loop.last_words(found, Path(out)))
+    return 0 if found["identical"] else 1
+
+
 def _console() -> Console:
     console = Console()
     # rich takes 80 columns where it cannot tell.
@@ -220,11 +272,11 @@ def _settings(pairs: Sequence[str]) -> dict[str, str]:
     return settings
 
 
-def _widths(text: str) -> tuple[int, ...]:
+def _widths(text: str, option: str = "--hidden") -> tuple[int, ...]:
     try:
         return tuple(int(width) for width in text.split(","))
     except ValueError:
-        raise InputError(f"--hidden {text}: give whole numbers with commas, like 250,125") from None
+        raise InputError(f"{option} {text}: give whole numbers with commas, like 250,125") from None
 
 
 def _changed(run: Run, given: dict[str, Any]) -> Run:

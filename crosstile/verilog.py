@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -51,27 +52,48 @@ def tile_spec(
     return override(config, settings).resolved().tile
 
 
+@contextlib.contextmanager
+def hdl_extra(command: str) -> Iterator[None]:
+    """Around imports of the hdl extra: where it is missing, InputError says how to get it."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        missing = {"amaranth": "Amaranth", "cocotb": "cocotb"}.get((error.name or "").split(".")[0])
+        if missing is None:
+            raise
+        raise InputError(
+            f"{command}: {missing} is not installed; run pip install 'crosstile[hdl]'"
+        ) from None
+
+
+def tile_text(spec: TileSpec) -> str:
+    """The Verilog of a tile."""
+    from rtl.export import verilog as text_of
+    from rtl.top import Top, module_name
+
+    return text_of(Top(spec), module_name(spec), f"Tile of {_title(spec)}")
+
+
+def _title(spec: TileSpec) -> str:
+    made = versions(("amaranth",))
+    by = f"crosstile {crosstile.__version__} with Amaranth {made.get('amaranth')}"
+    size = f"{spec.rows} rows by {spec.columns} columns"
+    return f"{size}; made by {by}. Do not edit: make it anew."
+
+
 def verilog(spec: TileSpec, folder: Path, console: Console) -> dict[str, Any]:
     """Fill a folder; returns the content of its result.json, which is written last.
 
     Raises InputError where the folder cannot be used, or the hdl extra is missing.
     """
-    try:
+    with hdl_extra("verilog"):
         from rtl.export import verilog as text_of
         from rtl.macro_stub import MacroStubTop, stub_name
-        from rtl.top import Top, module_name
-    except ModuleNotFoundError as error:
-        if (error.name or "").split(".")[0] != "amaranth":
-            raise
-        raise InputError(
-            "verilog: Amaranth is not installed; run pip install 'crosstile[hdl]'"
-        ) from None
+        from rtl.top import module_name
     refuse_taken(folder, (RESULT,))
     make_writable(folder)
     name, stub = module_name(spec), stub_name(spec)
-    size = f"{spec.rows} rows by {spec.columns} columns"
     made = versions(PACKAGES)
-    by = f"crosstile {crosstile.__version__} with Amaranth {made['amaranth']}"
     seconds: dict[str, float] = {}
     paths: list[Path] = []
 
@@ -96,13 +118,11 @@ def verilog(spec: TileSpec, folder: Path, console: Console) -> dict[str, Any]:
         log = "\n".join(found.log for found in lints) or lint.NOT_INSTALLED
         return [waivers, write(LINT_LOG, log)]
 
-    title = f"{size}; made by {by}. Do not edit: make it anew."
-    step("tile", lambda: [write(f"{name}.v", text_of(Top(spec), name, f"Tile of {title}"))])
+    title = f"Stub of the array of {_title(spec)}"
+    step("tile", lambda: [write(f"{name}.v", tile_text(spec))])
     step(
         "macro stub",
-        lambda: [
-            write(f"{stub}.v", text_of(MacroStubTop(spec), stub, f"Stub of the array of {title}"))
-        ],
+        lambda: [write(f"{stub}.v", text_of(MacroStubTop(spec), stub, title))],
     )
     step("registers", lambda: list(write_register_documents(spec, name, folder)))
     step("lint", lint_all)

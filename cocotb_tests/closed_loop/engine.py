@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,7 +118,7 @@ class ClosedLoopEngine(NumpyEngine):
             state["journal_codes"][:] = codes
 
     @staticmethod
-    def _difference(held: Tile, beside: Tile) -> dict[str, object] | None:
+    def _difference(held: Tile, beside: Tile) -> dict[str, Any] | None:
         registers = held.registers()
         for name, value in beside.registers().items():
             if found := compare(value, registers[name], name):

@@ -67,55 +67,55 @@ class Recorder:
         self.events.append(Event(name, arguments, result))
         return result
 
-    def integrate_columns(self, durations: IntArray, lower_swap: int) -> None:  # noqa: D102
+    def integrate_columns(self, durations: IntArray, lower_swap: int) -> None:
         self._note("integrate_columns", durations=durations.copy(), lower_swap=lower_swap)
         self.array.integrate_columns(durations, lower_swap)
 
-    def integrate_rows(self, durations: IntArray, row_lower_swap: Any) -> None:  # noqa: D102
+    def integrate_rows(self, durations: IntArray, row_lower_swap: Any) -> None:
         self._note(
             "integrate_rows", durations=durations.copy(), row_lower_swap=row_lower_swap.copy()
         )
         self.array.integrate_rows(durations, row_lower_swap)
 
-    def integrate_read(self, row: int, pair: Pair, lower_swap: int) -> None:  # noqa: D102
+    def integrate_read(self, row: int, pair: Pair, lower_swap: int) -> None:
         self._note("integrate_read", row=row, pair=pair, lower_swap=lower_swap)
         self.array.integrate_read(row, pair, lower_swap)
 
-    def convert_forward(self, active: Any) -> Any:  # noqa: D102
+    def convert_forward(self, active: Any) -> Any:
         return self._note(
             "convert_forward", self.array.convert_forward(active), active=active.copy()
         )
 
-    def convert_backward(self) -> Any:  # noqa: D102
+    def convert_backward(self) -> Any:
         return self._note("convert_backward", self.array.convert_backward())
 
-    def convert_read(self, active: Any, repeats: int) -> Any:  # noqa: D102
+    def convert_read(self, active: Any, repeats: int) -> Any:
         codes = self.array.convert_read(active, repeats)
         return self._note("convert_read", codes, active=active.copy(), repeats=repeats)
 
-    def update(self, row_words: Any, column_words: Any, charge: Any) -> None:  # noqa: D102
+    def update(self, row_words: Any, column_words: Any, charge: Any) -> None:
         self._note(
             "update", row_words=row_words.copy(), column_words=column_words.copy(),
             charge=charge.copy(),
         )  # fmt: skip
         self.array.update(row_words, column_words, charge)
 
-    def precharge(self, row: int) -> None:  # noqa: D102
+    def precharge(self, row: int) -> None:
         self._note("precharge", row=row)
         self.array.precharge(row)
 
-    def reset(self, row: int, active: Any) -> None:  # noqa: D102
+    def reset(self, row: int, active: Any) -> None:
         self._note("reset", row=row, active=active.copy())
         self.array.reset(row, active)
 
-    def set(self, row: int, active: Any, minus: Any, step_codes: Any) -> None:  # noqa: D102
+    def set(self, row: int, active: Any, minus: Any, step_codes: Any) -> None:
         self._note(
             "set", row=row, active=active.copy(), minus=minus & active,
             step_codes=np.where(active, step_codes, 0),
         )  # fmt: skip
         self.array.set(row, active, minus, step_codes)
 
-    def wait(self, duration_ns: int) -> None:  # noqa: D102
+    def wait(self, duration_ns: int) -> None:
         self._note("wait", duration_ns=duration_ns)
         self.array.wait(duration_ns)
 
@@ -141,7 +141,10 @@ class ArrayPair:
 class Simulated(Protocol):
     """A tile under simulation, as plain code drives it; each call returns when it is done."""
 
-    cycle: int
+    @property
+    def cycle(self) -> int:
+        """Cycles of the tile's clock since its reset."""
+        ...
 
     def command(
         self,
@@ -185,27 +188,25 @@ class Lockstep:
         difference = compare(expected, got, operation)
         if difference is not None:
             raise Mismatch(
-                Difference(
-                    self.index, operation, "code", cycle=self.tile.cycle, **difference
-                )
+                Difference(self.index, operation, "code", cycle=self.tile.cycle, **difference)
             )
         return got
 
-    def set_rates(self, row_scale: int, column_scale: int) -> None:  # noqa: D102
+    def set_rates(self, row_scale: int, column_scale: int) -> None:
         self.golden.set_rates(row_scale, column_scale)
         self.tile.set_rates(row_scale, column_scale)
 
-    def calibrate(self) -> None:  # noqa: D102
+    def calibrate(self) -> None:
         self.golden.calibrate()
         self.tile.command(Command.CALIBRATE, self._events())
 
-    def forward(self, row_codes: Any) -> IntArray:  # noqa: D102
+    def forward(self, row_codes: Any) -> IntArray:
         expected = self.golden.forward(row_codes)
         packet = (0, np.asarray(row_codes).astype(np.uint8).tobytes()) if len(row_codes) else None
         got = self.tile.command(Command.FORWARD, self._events(), packet, result=True)
         return self._check("FORWARD", expected, got)
 
-    def enter(self, column_codes: Any) -> IntArray:  # noqa: D102
+    def enter(self, column_codes: Any) -> IntArray:
         self._entered = np.asarray(column_codes).astype(np.int64)
         return self.golden.enter(self._entered)
 
@@ -215,14 +216,14 @@ class Lockstep:
             return None
         return 1, np.where(entered < 0, 0x80 | -entered, entered).astype(np.uint8).tobytes()
 
-    def backward(self, column_codes: Any = None) -> IntArray:  # noqa: D102
+    def backward(self, column_codes: Any = None) -> IntArray:
         if column_codes is not None:
             self.enter(column_codes)
         expected = self.golden.backward()
         got = self.tile.command(Command.BACKWARD, self._events(), self._packet(), result=True)
         return self._check("BACKWARD", expected, got)
 
-    def update(self, new_columns: Any = None) -> None:  # noqa: D102
+    def update(self, new_columns: Any = None) -> None:
         if new_columns is not None:
             self.enter(new_columns)
         self.golden.update()
@@ -231,23 +232,23 @@ class Lockstep:
             Command.UPDATE, self._events(), packet, new_columns=int(packet is not None)
         )
 
-    def transfer(self, first: int, last: int) -> None:  # noqa: D102
+    def transfer(self, first: int, last: int) -> None:
         self._entered = None
         self.golden.transfer(first, last)
         self.tile.command(Command.TRANSFER, self._events(), first=first, last=last)
 
-    def load(self, row: int, codes: Any) -> None:  # noqa: D102
+    def load(self, row: int, codes: Any) -> None:
         self._entered = None
         self.golden.load(row, codes)
         packet = 2, np.asarray(codes).astype("<i2").tobytes()
         self.tile.command(Command.LOAD, self._events(), packet, first=row, last=row)
 
-    def init(self, first: int, last: int) -> None:  # noqa: D102
+    def init(self, first: int, last: int) -> None:
         self._entered = None
         self.golden.init(first, last)
         self.tile.command(Command.INIT, self._events(), first=first, last=last)
 
-    def read(self, row: int, pair: Pair) -> IntArray:  # noqa: D102
+    def read(self, row: int, pair: Pair) -> IntArray:
         expected = self.golden.read(row, pair)
         code = {Pair.ALL: PairCode.ALL, Pair.HIGHER: PairCode.HIGHER, Pair.LOWER: PairCode.LOWER}
         got = self.tile.command(

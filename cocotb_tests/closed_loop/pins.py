@@ -71,7 +71,7 @@ class BrokenRule(Exception):
 
 def bits(text: str) -> Bits:
     """A simulator's text of a vector as an array, bit 0 first."""
-    return np.frombuffer(text.encode(), np.uint8)[::-1] & 1
+    return np.frombuffer(text.encode(), np.uint8)[::-1] & np.uint8(1)
 
 
 def word(values: NDArray[np.integer], width: int) -> int:
@@ -152,9 +152,13 @@ class Reader:
         driven = self._counts("row_counts", self.spec.rows)
         if row >= self.spec.rows or driven[row] != window or np.count_nonzero(driven) != 1:
             others = np.flatnonzero(driven).tolist()
-            raise BrokenRule(f"READ selects row {row} and drives rows {others}, not it for {window}")
+            raise BrokenRule(
+                f"READ selects row {row} and drives rows {others}, not it for {window}"
+            )
         pair = PAIRS[PairCode(status["event_pair"])]
-        return Event("integrate_read", {"row": row, "pair": pair, "lower_swap": status["event_swap"]})
+        return Event(
+            "integrate_read", {"row": row, "pair": pair, "lower_swap": status["event_swap"]}
+        )
 
     def _precharge(self, status: dict[str, int]) -> Event:
         return Event("precharge", {"row": status["event_row"]})

@@ -1,7 +1,7 @@
 """The closed loop as cocotb runs it: a whole training run in the simulator's process.
 
-CROSSTILE_JOB names a JSON file: {"run": Run.to_json(), "inputs": names, "found": file, "progress": file}. To
-`progress` goes a JSON line a report; to `found`, at the end, what came of it.
+CROSSTILE_JOB names a JSON file: {"run": Run.to_json(), "inputs": names, "found": file, "progress":
+file}. To `progress` goes a JSON line a report; to `found`, at the end, what came of it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import cocotb
-from cocotb.task import bridge
 from cocotb.clock import Clock
+from cocotb.task import bridge
 from cocotb.triggers import ClockCycles
 
 from cocotb_tests.closed_loop.engine import ClosedLoopEngine
@@ -27,6 +27,8 @@ from spec.tile import TileSpec
 
 PERIOD_NS = 10
 RESET_CYCLES = 8
+REPORT_SECONDS = 0.5
+CHUNK_EXAMPLES = 50
 
 
 @cocotb.test()
@@ -50,7 +52,9 @@ def train(dut: Any, job: dict[str, Any]) -> dict[str, Any]:
     trainer: Trainer | None = None
 
     def simulated(index: int, spec: TileSpec, array: Array) -> SimulatedTile:
-        return SimulatedTile(dut, index, spec, array)
+        tile = SimulatedTile(dut, index, spec, array)
+        tile.on_command = now_and_then
+        return tile
 
     def build(network: Network) -> ClosedLoopEngine:
         nonlocal engine
@@ -58,7 +62,7 @@ def train(dut: Any, job: dict[str, Any]) -> dict[str, Any]:
         return engine
 
     progress = Path(job["progress"]).open("w")
-    started = time.perf_counter()
+    started = last_report = time.perf_counter()
 
     def report() -> dict[str, Any]:
         found = {
@@ -68,17 +72,24 @@ def train(dut: Any, job: dict[str, Any]) -> dict[str, Any]:
             "operations": 0 if engine is None else engine.operations,
             "seconds": time.perf_counter() - started,
         }
+        nonlocal last_report
+        last_report = time.perf_counter()
         progress.write(json.dumps(found) + "\n")
         progress.flush()
         return found
 
+    def now_and_then() -> None:
+        if time.perf_counter() - last_report > REPORT_SECONDS:
+            report()
+
     found: dict[str, Any] = {"mismatch": None, "rtl_digest": None}
     try:
-        trainer = Trainer(Run.from_json(job["run"]), engine=build, evaluates=False)
+        run = Run.from_json(job["run"])
+        trainer = Trainer(run, engine=build, evaluates=False, chunk=CHUNK_EXAMPLES)
         found["loaded"] = report()
         while not trainer.done:
             trainer.advance()
-            report()
+            now_and_then()
         found["rtl_digest"] = trainer.digest()
     except Mismatch as mismatch:
         found["mismatch"] = mismatch.difference.plain()

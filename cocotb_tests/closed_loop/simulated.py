@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from cocotb.task import resume
@@ -44,6 +44,8 @@ class SimulatedTile:
         self._operation = ""
         self._missing: str | None = None
         self.operations = 0
+        self.on_command: Callable[[], None] = lambda: None
+        """Called after each command that was worked."""
         self._order = resume(self._work)
 
     # -- the simulator's signals ---------------------------------------------------------------
@@ -127,9 +129,7 @@ class SimulatedTile:
         return words, found.to_bytes(max(length, (found.bit_length() + 7) // 8), "little")[:length]
 
     def _mismatch(self, what: str, **fields: Any) -> Mismatch:
-        return Mismatch(
-            Difference(self.index, self._operation, what, cycle=self.cycle, **fields)
-        )
+        return Mismatch(Difference(self.index, self._operation, what, cycle=self.cycle, **fields))
 
     def _serve(self, status: dict[str, int], expected: Event | None) -> None:
         """Do at the array what the pins did, if it is what golden's did."""
@@ -181,6 +181,7 @@ class SimulatedTile:
                 raise self._mismatch(name, expected="NONE", got=Error(code).name)
         if self._missing:
             raise self._mismatch("event", expected=self._missing, got=None)
+        self.on_command()
         return answer if result else None
 
     def _limit(self, expected: Sequence[Event]) -> int:

@@ -147,7 +147,9 @@ def bench(specs: list[TileSpec]) -> str:
 def _tile(spec: TileSpec, at: str) -> list[str]:
     lines = [f"    // {module_name(spec)}"]
     for port in ports(spec):
-        lines.append(f"    {'input' if port.given else 'output'} wire {_range(port.width)}{at}{port.name};")
+        lines.append(
+            f"    {'input' if port.given else 'output'} wire {_range(port.width)}{at}{port.name};"
+        )
     # The clock stops and starts while it is low.
     lines += [
         f"    reg {at}on;",
@@ -159,14 +161,15 @@ def _tile(spec: TileSpec, at: str) -> list[str]:
     known = {port.name for port in ports(spec)}
     own_widths = dict(STATUS) | {"event_row": row_bits(spec)}
     lines += [
-        f"    wire {_range(width)}{at}{name};" for name, width in own_widths.items() if name not in known
+        f"    wire {_range(width)}{at}{name};"
+        for name, width in own_widths.items()
+        if name not in known
     ]
     outside = tile_ports(spec)
     lines += [f"    wire {_range(width)}{at}{name};" for name, width in outside.items()]
     joined = "".join(f", .{name}({at}{name})" for name in outside)
-    lines.append(
-        f"    {module_name(spec)} {at}tile(.aclk({at}clk), .aresetn(reset_n), .analog_safe(1'b0){joined});"
-    )
+    clocked = f".aclk({at}clk), .aresetn(reset_n), .analog_safe(1'b0)"
+    lines.append(f"    {module_name(spec)} {at}tile({clocked}{joined});")
     macro = {name: name.removeprefix("macro_") for name in outside if name.startswith("macro_")}
     host = [name for name in outside if not name.startswith("macro_")]
     pending = next(r.offset for r in registers(spec) if r.name == "IRQ_PENDING")
@@ -189,7 +192,8 @@ def _tile(spec: TileSpec, at: str) -> list[str]:
             "COLUMN_BITS": spec.codes.column_bits, "SLOTS": spec.update.slots,
             "STEP_BITS": STEP_CODE_BITS, "ROW_SELECT_BITS": row_bits(spec),
             "COLUMN_SELECT_BITS": column_bits(spec),
-            "SYNCHRONISER_FLOPS": spec.host.synchroniser_flops, "REPEATS": 1 << spec.converters.read_average_log2, "CODES": code_count(spec),
+            "SYNCHRONISER_FLOPS": spec.host.synchroniser_flops,
+            "REPEATS": 1 << spec.converters.read_average_log2, "CODES": code_count(spec),
         },
         {inner: outer for outer, inner in macro.items()}
         | {port.name: port.name for port in ports(spec) if port.to == "meter"}

@@ -178,15 +178,17 @@ class Trainer:
         *,
         engine: Callable[[Network], Engine] | None = None,
         evaluates: bool = True,
+        chunk: int = CHUNK_EXAMPLES,
     ) -> None:
         """Build the network and load its weights; with `snapshot`, restore it instead.
 
         `dataset` saves loading what `run` names. `engine` makes another engine than the one that
-        `run` names. Without `evaluates` nothing is evaluated. Raises InputError: one line that says
-        what to change, among them a snapshot of another specification or other data.
+        `run` names. Without `evaluates` nothing is evaluated. `chunk` is the most examples between
+        two reports. Raises InputError: one line that says what to change, among them a snapshot of
+        another specification or other data.
         """
         self.run = run
-        self._evaluates = evaluates
+        self._evaluates, self._chunk = evaluates, chunk
         self.config = configure(run.cell, run.settings)
         self.dataset = dataset or run.load_dataset()
         data = self.dataset
@@ -309,7 +311,7 @@ class Trainer:
 
     def _next_stop(self) -> int:
         done, every = self.example, self.run.evaluate_every
-        stops = [self.total, done + CHUNK_EXAMPLES, _next_multiple(done, self.examples_an_epoch)]
+        stops = [self.total, done + self._chunk, _next_multiple(done, self.examples_an_epoch)]
         if every:
             stops.append(_next_multiple(done, every))
         return min(stops)

@@ -1,0 +1,63 @@
+"""A closed loop from outside the simulator: the design, its model, one run of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cocotb_tests import build, launch
+from cocotb_tests.closed_loop import verilog
+from golden.training.loop import Run
+from spec.tile import TileSpec
+
+BENCH = "cocotb_tests.closed_loop.run"
+
+
+def model(design: str, specs: list[TileSpec], cache: Path, *, waves: bool = False) -> build.Model:
+    """The simulator of tiles of these specs, whose modules `design` has. Raises BuildError."""
+    sources = [verilog.bench(specs), *(path.read_text() for path in verilog.SOURCES), design]
+    return build.build("\n".join(sources), verilog.TOP, cache, flatten=False, waves=waves)
+
+
+def simulate(
+    of: build.Model,
+    specs: list[TileSpec],
+    run: Run,
+    folder: Path,
+    report: Callable[[dict[str, Any]], None],
+) -> dict[str, Any]:
+    """Do a run; `report` gets what `closed_loop.run` says on its way. What came of it.
+
+    `folder` keeps the simulator's log. Raises SimulationError.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    job, found, progress = (folder / f"{name}.json" for name in ("job", "found", "progress"))
+    for file in (found, progress):
+        file.unlink(missing_ok=True)
+    description = {
+        "run": run.to_json(), "inputs": verilog.inputs(specs), "found": str(found.absolute()),
+        "progress": str(progress.absolute()),
+    }  # fmt: skip
+    job.write_text(json.dumps(description))
+    read = 0
+
+    def meanwhile() -> None:
+        nonlocal read
+        if not progress.exists():
+            return
+        with progress.open() as lines:
+            lines.seek(read)
+            for line in iter(lines.readline, ""):
+                if not line.endswith("\n"):
+                    break  # the rest is on its way
+                read += len(line)
+                report(json.loads(line))
+
+    # Writes at once: this simulator applies them so, and nothing here reads back what it writes.
+    settings = {"CROSSTILE_JOB": str(job.absolute()), "COCOTB_TRUST_INERTIAL_WRITES": "1"}
+    launch.run(of, BENCH, folder, settings, meanwhile)
+    if not found.exists():
+        raise build.SimulationError("the bench ended without a result")
+    return json.loads(found.read_text())
