@@ -83,7 +83,7 @@ def cosim(
         built = time.monotonic() - started
         total = run.examples or run.epochs * len(dataset.train_labels)
         with _reporter(total, console) as report:
-            found = session.simulate(model, specs, run, folder / SIMULATION, report)
+            (found,) = session.simulate(model, specs, run, folder / SIMULATION, report)
     except build.BuildError as error:
         log = folder / "build.log"
         log.write_text(str(error))

@@ -9,7 +9,7 @@ from typing import Any
 
 from amaranth.hdl import ClockDomain, ClockSignal, Module, ResetSignal, Signal
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In
+from amaranth.lib.wiring import In, Out
 
 from rtl.tile import Tile
 from spec.tile import TileSpec
@@ -82,3 +82,14 @@ class Top(Shell):
             | {f"macro_{name}": (name,) for name in FROM_MACRO}
             | {"analog_safe": ("analog_safe",)},
         )
+
+
+def top_ports(spec: TileSpec) -> dict[str, tuple[str, int]]:
+    """Direction, "input" or "output", and width of a tile's ports, by name."""
+    top = Top(spec)
+    for part in (top, top.tile, top.tile.axi_lite):
+        # Made to be looked at; Amaranth warns of what is never elaborated.
+        part._MustUse__silence = True  # type: ignore[attr-defined]
+    members = top.signature.members
+    directions = {In: "input", Out: "output"}
+    return {name: (directions[members[name].flow], len(getattr(top, name))) for name in top.ports}

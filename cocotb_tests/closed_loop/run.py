@@ -1,7 +1,8 @@
-"""The closed loop as cocotb runs it: a whole training run in the simulator's process.
+"""The closed loop as cocotb runs it: whole training runs in the simulator's process.
 
-CROSSTILE_JOB names a JSON file: {"run": Run.to_json(), "inputs": names, "found": file, "progress":
-file}. To `progress` goes a JSON line a report; to `found`, at the end, what came of it.
+CROSSTILE_JOB names a JSON file: {"run": Run.to_json(), "inputs": names, "damages": numbers,
+"found": file, "progress": file}. The run is done once for each damage of the tiles; 0 is none. To
+`progress` goes a JSON line a report, to `found` one for what came of each.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import json
 import os
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import cocotb
 from cocotb.clock import Clock
@@ -20,6 +21,7 @@ from cocotb.triggers import ClockCycles
 from cocotb_tests.closed_loop.engine import ClosedLoopEngine
 from cocotb_tests.closed_loop.lockstep import Mismatch
 from cocotb_tests.closed_loop.simulated import SimulatedTile
+from cocotb_tests.closed_loop.verilog import DAMAGE
 from golden.analog.array import Array
 from golden.training.loop import Run, Trainer
 from golden.training.network import Network
@@ -34,20 +36,30 @@ CHUNK_EXAMPLES = 50
 @cocotb.test()
 async def closed_loop(dut: Any) -> None:
     job = json.loads(Path(os.environ["CROSSTILE_JOB"]).read_text())
+    Clock(dut.aclk, PERIOD_NS, "ns").start()
+    with Path(job["found"]).open("w") as results, Path(job["progress"]).open("w") as progress:
+        for damage in job["damages"]:
+            await reset(dut, job["inputs"], damage)
+            found = await bridge(train)(dut, job["run"], progress)
+            results.write(json.dumps(found | {"damage": damage}) + "\n")
+            results.flush()
+
+
+async def reset(dut: Any, inputs: list[str], damage: int) -> None:
+    """Tiles as after aresetn, with this damage."""
     dut.aresetn.value = 0
-    for name in job["inputs"]:
+    if hasattr(dut, DAMAGE):
+        dut.damage.value = damage
+    for name in inputs:
         # An input that nobody drives is anything at first.
         getattr(dut, name).value = 0
-    Clock(dut.aclk, PERIOD_NS, "ns").start()
     await ClockCycles(dut.aclk, RESET_CYCLES)
     dut.aresetn.value = 1
     await ClockCycles(dut.aclk, 1)
-    found = await bridge(train)(dut, job)
-    Path(job["found"]).write_text(json.dumps(found))
 
 
-def train(dut: Any, job: dict[str, Any]) -> dict[str, Any]:
-    """The whole run, in a thread that waits while the simulator runs; what came of it."""
+def train(dut: Any, run: dict[str, Any], progress: TextIO) -> dict[str, Any]:
+    """A whole run, in a thread that waits while the simulator runs; what came of it."""
     engine: ClosedLoopEngine | None = None
     trainer: Trainer | None = None
 
@@ -61,7 +73,6 @@ def train(dut: Any, job: dict[str, Any]) -> dict[str, Any]:
         engine = ClosedLoopEngine(network, simulated)
         return engine
 
-    progress = Path(job["progress"]).open("w")
     started = last_report = time.perf_counter()
 
     def report() -> dict[str, Any]:
@@ -84,8 +95,7 @@ def train(dut: Any, job: dict[str, Any]) -> dict[str, Any]:
 
     found: dict[str, Any] = {"mismatch": None, "rtl_digest": None}
     try:
-        run = Run.from_json(job["run"])
-        trainer = Trainer(run, engine=build, evaluates=False, chunk=CHUNK_EXAMPLES)
+        trainer = Trainer(Run.from_json(run), engine=build, evaluates=False, chunk=CHUNK_EXAMPLES)
         found["loaded"] = report()
         while not trainer.done:
             trainer.advance()
@@ -93,5 +103,7 @@ def train(dut: Any, job: dict[str, Any]) -> dict[str, Any]:
         found["rtl_digest"] = trainer.digest()
     except Mismatch as mismatch:
         found["mismatch"] = mismatch.difference.plain()
-    assert engine is not None
+    if engine is None:
+        # It did not even come up.
+        return found | report() | {"golden_digest": None}
     return found | report() | {"golden_digest": engine.golden.digest()}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,15 @@ from spec.tile import TileSpec
 BENCH = "cocotb_tests.closed_loop.run"
 
 
-def model(design: str, specs: list[TileSpec], cache: Path, *, waves: bool = False) -> build.Model:
-    """The simulator of tiles of these specs, whose modules `design` has. Raises BuildError."""
-    sources = [verilog.bench(specs), *(path.read_text() for path in verilog.SOURCES), design]
+def model(
+    design: str, specs: list[TileSpec], cache: Path, *, damaged: bool = False, waves: bool = False
+) -> build.Model:
+    """The simulator of tiles of these specs, whose modules `design` has. Raises BuildError.
+
+    `damaged`: those have an input that chooses a damage; see `verilog.bench`.
+    """
+    bench = verilog.bench(specs, damaged=damaged)
+    sources = [bench, *(path.read_text() for path in verilog.SOURCES), design]
     return build.build("\n".join(sources), verilog.TOP, cache, flatten=False, waves=waves)
 
 
@@ -27,18 +33,19 @@ def simulate(
     run: Run,
     folder: Path,
     report: Callable[[dict[str, Any]], None],
-) -> dict[str, Any]:
-    """Do a run; `report` gets what `closed_loop.run` says on its way. What came of it.
+    damages: Sequence[int] = (0,),
+) -> list[dict[str, Any]]:
+    """Do a run for each damage of the tiles, 0 being none; what came of each.
 
-    `folder` keeps the simulator's log. Raises SimulationError.
+    `report` gets what `closed_loop.run` says on its way. `folder` keeps the simulator's log, and
+    `found.jsonl`, a line a damage as they come. Raises SimulationError.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    job, found, progress = (folder / f"{name}.json" for name in ("job", "found", "progress"))
-    for file in (found, progress):
-        file.unlink(missing_ok=True)
+    job, found, progress = (folder / name for name in ("job.json", "found.jsonl", "progress.jsonl"))
+    progress.unlink(missing_ok=True)
     description = {
-        "run": run.to_json(), "inputs": verilog.inputs(specs), "found": str(found.absolute()),
-        "progress": str(progress.absolute()),
+        "run": run.to_json(), "inputs": verilog.inputs(specs), "damages": list(damages),
+        "found": str(found.absolute()), "progress": str(progress.absolute()),
     }  # fmt: skip
     job.write_text(json.dumps(description))
     read = 0
@@ -57,7 +64,9 @@ def simulate(
 
     # Writes at once: this simulator applies them so, and nothing here reads back what it writes.
     settings = {"CROSSTILE_JOB": str(job.absolute()), "COCOTB_TRUST_INERTIAL_WRITES": "1"}
+    found.unlink(missing_ok=True)
     launch.run(of, BENCH, folder, settings, meanwhile)
-    if not found.exists():
+    lines = found.read_text().splitlines() if found.exists() else []
+    if len(lines) < len(damages):
         raise build.SimulationError("the bench ended without a result")
-    return json.loads(found.read_text())
+    return [json.loads(line) for line in lines]

@@ -6,20 +6,18 @@ their tile. A tile's clock runs while `t<n>_run` is high: tiles that rest cost n
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from amaranth.hdl import UnusedElaboratable
-
 from rtl.converter import raw_bits
 from rtl.phase import column_bits, row_bits
-from rtl.top import Top, module_name
+from rtl.top import module_name, top_ports
 from spec.registers import ADDRESS_BITS, registers
 from spec.tile import STEP_CODE_BITS, TileSpec, groups
 
 TOP = "closed_loop"
+DAMAGE, DAMAGE_BITS = "damage", 16
 WRITES = READS = 8
 WORD_BITS = 32
 SOURCES = tuple(Path(__file__).parent.parent / "verilog" / name for name in ("meter.v", "host.v"))
@@ -97,13 +95,7 @@ TIED = ("aclk", "aresetn", "analog_safe")
 @cache
 def tile_ports(spec: TileSpec) -> dict[str, int]:
     """The widths of a tile's ports, without `TIED`, by name."""
-    with warnings.catch_warnings():
-        # Made for its signature; never elaborated.
-        warnings.simplefilter("ignore", UnusedElaboratable)
-        top = Top(spec)
-        widths = {name: len(getattr(top, name)) for name in top.ports if name not in TIED}
-        del top
-    return widths
+    return {name: width for name, (_, width) in top_ports(spec).items() if name not in TIED}
 
 
 def code_count(spec: TileSpec) -> int:
@@ -132,19 +124,27 @@ def inputs(specs: list[TileSpec]) -> list[str]:
     return [f"t{n}_{p.name}" for n, spec in enumerate(specs) for p in ports(spec) if p.given]
 
 
-def bench(specs: list[TileSpec]) -> str:
-    """The top module around tiles of these specs; the tiles' own modules are not in it."""
+def bench(specs: list[TileSpec], *, damaged: bool = False) -> str:
+    """The top module around tiles of these specs; the tiles' own modules are not in it.
+
+    Of `damaged` tiles each has an input `DAMAGE` more, by which its damage is chosen; 0 is none.
+    """
     names = [f"t{index}_{port.name}" for index, spec in enumerate(specs) for port in ports(spec)]
-    lines = [f"module {TOP}(", "    aclk, aresetn,", "    " + ",\n    ".join(names), ");"]
+    names = ["aclk", "aresetn", *([DAMAGE] if damaged else []), *names]
+    lines = [f"module {TOP}(", "    " + ",\n    ".join(names), ");"]
     # Logic behind an input is worked at every edge, behind a register at its own.
     lines += ["    input wire aclk, aresetn;", "    reg reset_n;"]
     lines += ["    always @(negedge aclk) reset_n <= aresetn;"]
+    if damaged:
+        lines += [f"    input wire {_range(DAMAGE_BITS)}{DAMAGE};"]
+        lines += [f"    reg {_range(DAMAGE_BITS)}{DAMAGE}_now;"]
+        lines += [f"    always @(negedge aclk) {DAMAGE}_now <= {DAMAGE};"]
     for index, spec in enumerate(specs):
-        lines += _tile(spec, f"t{index}_")
+        lines += _tile(spec, f"t{index}_", damaged)
     return "\n".join([*lines, "endmodule", ""])
 
 
-def _tile(spec: TileSpec, at: str) -> list[str]:
+def _tile(spec: TileSpec, at: str, damaged: bool) -> list[str]:
     lines = [f"    // {module_name(spec)}"]
     for port in ports(spec):
         lines.append(
@@ -169,6 +169,7 @@ def _tile(spec: TileSpec, at: str) -> list[str]:
     lines += [f"    wire {_range(width)}{at}{name};" for name, width in outside.items()]
     joined = "".join(f", .{name}({at}{name})" for name in outside)
     clocked = f".aclk({at}clk), .aresetn(reset_n), .analog_safe(1'b0)"
+    clocked += f", .{DAMAGE}({DAMAGE}_now)" if damaged else ""
     lines.append(f"    {module_name(spec)} {at}tile({clocked}{joined});")
     macro = {name: name.removeprefix("macro_") for name in outside if name.startswith("macro_")}
     host = [name for name in outside if not name.startswith("macro_")]
