@@ -30,13 +30,12 @@ class Rule(IntEnum):
     MOVED = 4
     NOT_ONE_PIECE = 5
     CUT = 6
-    UNREADY = 7
-    LATCHED = 8
-    CLEARED = 9
-    WRONG_SIDE = 10
-    NO_PHASE = 11
-    SIGN_MOVED = 12
-    REPEATED = 13
+    LATCHED = 7
+    CLEARED = 8
+    WRONG_SIDE = 9
+    NO_PHASE = 10
+    SIGN_MOVED = 11
+    REPEATED = 12
 
 
 RULES = {
@@ -46,7 +45,6 @@ RULES = {
     Rule.MOVED: "a select or a swap moves within a phase",
     Rule.NOT_ONE_PIECE: "a pulse is not one piece from the first cycle of its window",
     Rule.CUT: "a phase ends before its window or its last conversion",
-    Rule.UNREADY: "a request rises before ready has fallen",
     Rule.LATCHED: "a step code is latched within a phase",
     Rule.CLEARED: "the integrators are cleared within a phase",
     Rule.WRONG_SIDE: "a phase drives lines of the other side",

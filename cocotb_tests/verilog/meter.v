@@ -72,8 +72,8 @@ module crosstile_meter #(
     localparam FAULT = 4'd15;
     // rules; cocotb_tests/closed_loop/pins.py has their sentences
     localparam DRIVEN_AT_REST = 4'd1, DRIVEN_EARLY = 4'd2, DRIVEN_LATE = 4'd3, MOVED = 4'd4;
-    localparam NOT_ONE_PIECE = 4'd5, CUT = 4'd6, UNREADY = 4'd7, LATCHED = 4'd8, CLEARED = 4'd9;
-    localparam WRONG_SIDE = 4'd10, NO_PHASE = 4'd11, SIGN_MOVED = 4'd12, REPEATED = 4'd13;
+    localparam NOT_ONE_PIECE = 4'd5, CUT = 4'd6, LATCHED = 4'd7, CLEARED = 4'd8;
+    localparam WRONG_SIDE = 4'd9, NO_PHASE = 4'd10, SIGN_MOVED = 4'd11, REPEATED = 4'd12;
 
     localparam FORWARD_CYCLES = (1 << PWM_BITS) - 1, READ_CYCLES = 1 << (PWM_BITS - 1);
     localparam BACKWARD_CYCLES = (1 << COLUMN_BITS) - 1;
@@ -140,8 +140,7 @@ module crosstile_meter #(
                 for (k = 0; k < PWM_BITS; k = k + 1) row_plane[k] <= 0;
                 for (k = 0; k < COLUMN_BITS; k = k + 1) column_plane[k] <= 0;
                 enabled <= column_enable;
-                if (ready) begin broken = 1; rule = UNREADY; end
-                else if (high) begin broken = 1; rule = DRIVEN_EARLY; end
+                if (high) begin broken = 1; rule = DRIVEN_EARLY; end
                 else if (!(drives || strobes || converts || phase == IDLE)) begin
                     broken = 1; rule = NO_PHASE;
                 end

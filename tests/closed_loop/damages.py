@@ -115,14 +115,6 @@ DAMAGES = (
         f"own_macro_request && !({_in(Phase.READ)} && age == 5)", RULES[Rule.CUT],
     ),
     Damage(
-        "a request before ready falls", "macro_request",
-        f"own_macro_request || ({_in(Phase.READ)} && rested == 1)", RULES[Rule.MOVED],
-    ),
-    Damage(
-        "a request at once again", "macro_request",
-        f"own_macro_request && !({_in(Phase.PRECHARGE)} && age == 1)", RULES[Rule.UNREADY],
-    ),
-    Damage(
         "a step latched within a phase", "macro_set_write",
         f"own_macro_set_write || (own_macro_request && {_in(Phase.RESET)} && age == 1)",
         RULES[Rule.LATCHED],

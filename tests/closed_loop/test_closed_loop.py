@@ -95,6 +95,6 @@ def test_every_damage_is_found_and_named(small_data: Path, tmp_path: Path) -> No
         for damage, one in zip(DAMAGES, found, strict=True)
         if one["mismatch"] is None or damage.says not in one["mismatch"]["what"]
     ]
-    assert missed == []
+    assert missed == [], "\n".join(map(str, missed))
     places = [one["mismatch"] for one in found]
     assert all(place["cycle"] > 0 and place["operation"] for place in places)
