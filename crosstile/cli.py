@@ -138,7 +138,8 @@ def train(**options: Any) -> int:
 @cli.command(name="demo")
 @click.option("--out", metavar="DIR", default="demo", show_default=True, help="Folder to fill.")
 def demonstrate(out: str) -> int:
-    """Train the paper's network on 20,000 MNIST examples, and show it on a page.
+    """Train the paper's network on 20,000 MNIST examples, write the Verilog of a
+    tile, train a small network through its Verilog, and show it all on a page.
 
     \b
     Example:
@@ -146,7 +147,7 @@ def demonstrate(out: str) -> int:
     """
     found = demo.demo(Path(out), _console())
     click.echo(demo.last_words(found, Path(out)))
-    return 0
+    return 0 if found.get(demo.CLOSED_LOOP, {"identical": True})["identical"] else 1
 
 
 _VERILOG_HELP = f"""\
