@@ -11,6 +11,8 @@ import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -58,9 +60,17 @@ def run(
         raise SimulationError(said.strip() or f"it was ended, code {process.returncode}")
 
 
+def _end_with(parent: int) -> None:
+    """However the process that asked for this one ends, the simulator does not go on alone."""
+    while os.getppid() == parent:
+        time.sleep(POLL_SECONDS)
+    os.killpg(0, signal.SIGKILL)
+
+
 def main() -> int:
     """See the head of the file."""
     job = json.loads(sys.argv[1])
+    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     try:
         Model(Path(job["folder"]), job["top"]).run(job["bench"], Path(job["run"]), job["settings"])
     except SimulationError as error:

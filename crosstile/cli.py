@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             128 + number,
         )
     except (KeyboardInterrupt, click.Abort):
-        return _fail("stopped; --resume goes on from the last checkpoint, if there is one", 130)
+        return _fail("stopped; `train --resume` goes on from a checkpoint, if there is one", 130)
 
 
 def _fail(message: str, code: int) -> int:

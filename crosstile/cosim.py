@@ -248,7 +248,7 @@ def last_words(found: dict[str, Any], folder: Path) -> str:
         lines["digest"] = found["rtl_digest"]
     else:
         lines["mismatch"] = mismatch_text(found)
-    lines["files"] = f"{folder / DESIGN}, {folder / RESULT}"
+    lines["files"] = f"{DESIGN}, {RESULT} in {folder}"
     return "\n".join(f"{name:10}{text}" for name, text in lines.items())
 
 
