@@ -2,14 +2,16 @@
 
 A command is taken in the cycle of its strobe, while idle; `answered` comes once for each, with its
 error. What a command needs is checked in that cycle, in the order of `_refusal`. FORWARD, BACKWARD
-and UPDATE wait for their packets here, no longer than `stream_timeout` cycles without a beat.
+and UPDATE wait for their packets here; FORWARD, BACKWARD and READ, before they disturb anything,
+until the host has taken the last result. Neither lasts longer than `stream_timeout` cycles without
+a beat.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
@@ -91,6 +93,7 @@ class Controller(wiring.Component):
     convert_use: Signal
     convert_out: Signal
     output_free: Signal
+    output_stalled: Signal
     finish: Signal
 
     start: stream.Interface
@@ -161,6 +164,7 @@ class Controller(wiring.Component):
                 "convert_use": Out(USE_BITS),
                 "convert_out": In(1),
                 "output_free": In(1),
+                "output_stalled": In(1),
                 "finish": Out(1),
                 "start": Out(stream.Signature(start_layout(spec))),
                 "resume": Out(1),
@@ -198,6 +202,8 @@ class Controller(wiring.Component):
             max(spec.converters.read_average_log2, spec.converters.calibration_log2) + 1
         )
         silence = Signal(TIMEOUT_BITS)
+        # Not equal to: the host may lower a time-out while it runs.
+        too_silent = silence >= self.stream_timeout
         use = Signal(USE_BITS)
         answer = Signal(ERROR_BITS)
         range_failure = Signal(ERROR_BITS)
@@ -216,19 +222,26 @@ class Controller(wiring.Component):
             m.d.sync += answer.eq(error)
             m.next = "ANSWER"
 
-        def waiting(ready, take: Signal, destination: Destination, then: str) -> None:
-            """Take a packet; a bad one, or none in time, ends the command."""
+        def waiting(
+            ready, take: Signal, destination: Destination, then: str, gives: bool = False
+        ) -> None:
+            """Take a packet; a bad one, or none in time, ends the command.
+
+            One that `gives` a result takes it only where there is room for that: its packet waits
+            on if the host has not made room in time.
+            """
+            room = self.output_free if gives else Const(1)
             bad = self.vector_error & (self.vector_error_destination == destination)
-            m.d.sync += silence.eq(Mux(self.silent, silence + 1, 0))
-            with m.If(ready):
+            m.d.sync += silence.eq(Mux(Mux(room, self.silent, self.output_stalled), silence + 1, 0))
+            with m.If(ready & room):
                 m.d.comb += take.eq(1)
                 m.d.sync += silence.eq(0)
                 m.next = then
             with m.Elif(bad):
                 end(self.vector_error_code)
-            # Not equal to: the host may lower a time-out while it runs.
-            with m.Elif(silence >= self.stream_timeout):
-                m.d.comb += self.drop.eq(1)
+            with m.Elif(too_silent):
+                # A packet on its way in is whole as long as it is the other stream that is silent.
+                m.d.comb += self.drop.eq(room)
                 end(Error.STREAM_TIMEOUT)
 
         def ask(phase: Phase, then: str) -> None:
@@ -280,8 +293,8 @@ class Controller(wiring.Component):
                     with m.Else():
                         self._begin(m)
             with m.State("FORWARD_VECTOR"):
-                ready = self.rows_waiting if spec.rows > 1 else 1
-                waiting(ready, self.rows_take, Destination.ROWS, "FORWARD")
+                ready = self.rows_waiting if spec.rows > 1 else Const(1)
+                waiting(ready, self.rows_take, Destination.ROWS, "FORWARD", gives=True)
             with m.State("FORWARD"):
                 ask(Phase.FORWARD, "FORWARD_PHASE")
             with m.State("FORWARD_PHASE"):
@@ -295,22 +308,23 @@ class Controller(wiring.Component):
 
                 done(other_forward)
             with m.State("FORWARD_CONVERT"):
-                with m.If(self.output_free):
-                    convert(Use.FORWARD, Phase.CONVERT_FORWARD, 0, "CONVERT")
+                convert(Use.FORWARD, Phase.CONVERT_FORWARD, 0, "CONVERT")
 
             with m.State("BACKWARD_VECTOR"):
-                waiting(self.columns_waiting, self.columns_take, Destination.COLUMNS, "BACKWARD")
+                waiting(
+                    self.columns_waiting, self.columns_take, Destination.COLUMNS, "BACKWARD",
+                    gives=True,
+                )  # fmt: skip
             with m.State("BACKWARD"):
                 ask(Phase.BACKWARD, "BACKWARD_PHASE")
             with m.State("BACKWARD_PHASE"):
                 done(go("BACKWARD_CONVERT"))
             with m.State("BACKWARD_CONVERT"):
-                with m.If(self.output_free):
-                    convert(Use.BACKWARD, Phase.CONVERT_BACKWARD, 0, "CONVERT")
+                convert(Use.BACKWARD, Phase.CONVERT_BACKWARD, 0, "CONVERT")
 
             with m.State("UPDATE_ROWS"):
                 then = "UPDATE_COLUMNS"
-                ready = self.rows_waiting if spec.rows > 1 else 1
+                ready = self.rows_waiting if spec.rows > 1 else Const(1)
                 with m.If(flags.new_columns):
                     waiting(ready, self.rows_take, Destination.ROWS, then)
                 with m.Else():
@@ -333,8 +347,11 @@ class Controller(wiring.Component):
                 done(other_update)
 
             with m.State("READ_ZERO"):
+                m.d.sync += silence.eq(Mux(self.output_stalled, silence + 1, 0))
                 with m.If(self.output_free):
                     convert(Use.READ_ZERO, Phase.CONVERT_READ, read_repeats, "CONVERT")
+                with m.Elif(too_silent):
+                    end(Error.STREAM_TIMEOUT)
             with m.State("READ"):
                 m.d.comb += request.swap.eq(self.polarity_bit)
                 ask(Phase.READ, "READ_PHASE")
@@ -406,9 +423,7 @@ class Controller(wiring.Component):
             with m.State("TRANSFER"):
                 m.d.comb += self.abort.eq(self.command & (word.opcode == Command.ABORT))
                 m.d.sync += silence.eq(Mux(self.weights_open & self.silent, silence + 1, 0))
-                m.d.comb += self.weights_timeout.eq(
-                    self.weights_open & (silence >= self.stream_timeout)
-                )
+                m.d.comb += self.weights_timeout.eq(self.weights_open & too_silent)
                 m.d.comb += self.drop.eq(self.weights_timeout)
                 # The reason may be gone when the sequencer answers.
                 with m.If(self.phase_done & self.phase_failed):

@@ -305,6 +305,7 @@ class Tile(wiring.Component):
             output.drop.eq(soft_reset),
             output.backward_shift.eq(bank.control.backward_shift),
             controller.output_free.eq(output.free),
+            controller.output_stalled.eq(output.stalled),
         ]
         with m.Switch(controller.convert_use):
             with m.Case(Use.FORWARD):

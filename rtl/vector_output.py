@@ -1,7 +1,7 @@
 """Holds one vector of results, makes row or column codes of it, sends it as a packet.
 
 The first beat is offered four cycles after `finish`; then one a cycle, as fast as they are taken.
-While a vector is held, `free` is low: nothing may be written.
+`free` is low from `finish` until the last beat has been taken: nothing may be written meanwhile.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ class VectorOutput(wiring.Component):
     `backward_shift` must hold while a vector is sent.
 
     `drop` forgets the vector. A beat on offer stays until it is taken, and a packet begun is ended
-    by a beat without bytes, so that whoever receives it sees it short.
+    by a beat without bytes, so that whoever receives it sees it short. `stalled`: a beat is on
+    offer, and nobody takes it.
     """
 
     write: Signal
@@ -42,6 +43,7 @@ class VectorOutput(wiring.Component):
     finish: Signal
     packet: Any
     free: Signal
+    stalled: Signal
     backward_shift: Signal
     drop: Signal
     o: AxiStream
@@ -66,6 +68,7 @@ class VectorOutput(wiring.Component):
                 "finish": In(1),
                 "packet": In(packet),
                 "free": Out(1),
+                "stalled": Out(1),
                 "backward_shift": In(signed(COLUMN_SHIFT.bits)),
                 "drop": In(1),
                 "o": Out(AxiStreamSignature(self.axis_bytes)),
@@ -79,12 +82,18 @@ class VectorOutput(wiring.Component):
         m.submodules.reader = ResetInserter(self.drop)(cleared)
         valid, ready, last, keep = Signal(), Signal(), Signal(), Signal(self.axis_bytes)
         held: Any = Signal(self.packet.shape())
-        codes = self._reader(cleared, held, valid, ready, last, keep)
+        sending = Signal()
+        codes = self._reader(cleared, held, sending, valid, ready, last, keep)
 
         port = self.o
         begun, ending = Signal(), Signal()
         room = Signal()
-        m.d.comb += [room.eq(port.tready | ~port.tvalid), ready.eq(room & ~ending)]
+        m.d.comb += [
+            room.eq(port.tready | ~port.tvalid),
+            ready.eq(room & ~ending),
+            self.free.eq(~sending & ~port.tvalid & ~ending),
+            self.stalled.eq(~room),
+        ]
         with m.If(room):
             m.d.sync += port.tvalid.eq(0)
             with m.If(ending):
@@ -104,7 +113,14 @@ class VectorOutput(wiring.Component):
         return m
 
     def _reader(
-        self, m: Module, held: Any, valid: Signal, ready: Signal, last: Signal, keep: Signal
+        self,
+        m: Module,
+        held: Any,
+        sending: Signal,
+        valid: Signal,
+        ready: Signal,
+        last: Signal,
+        keep: Signal,
     ) -> Signal:
         """The vector, read a beat at a time: the codes of a beat, RAW ones in the lower half.
 
@@ -124,11 +140,11 @@ class VectorOutput(wiring.Component):
             write.en.eq(self.write << (self.group[:part_bits] if part_bits else Const(0))),
         ]
 
-        raw, sending, reading = Signal(), Signal(), Signal()
+        raw, reading = Signal(), Signal()
         beat = Signal(range(-(-self.most_codes * CODE_BYTES // self.axis_bytes) + 1))
         last_byte = Signal(range(self.most_codes * CODE_BYTES))
         beat_bits = exact_log2(self.axis_bytes)
-        m.d.comb += [raw.eq(held.format == VectorFormat.RAW), self.free.eq(~sending)]
+        m.d.comb += raw.eq(held.format == VectorFormat.RAW)
         with m.If(self.finish & (self.packet.count != 0)):
             asked = self.packet
             length = Mux(asked.format == VectorFormat.RAW, asked.count << 1, asked.count)

@@ -445,7 +445,8 @@ def _state(spec: TileSpec) -> tuple[Register, ...]:
             Field("FORWARD", 0, dither, Access.OWNED, "of FORWARD"),
             Field("BACKWARD", HALF, dither, Access.OWNED, "of BACKWARD"),
         )),
-        timeout("STREAM_TIMEOUT", 0x54, 1 << 20, "a stream of the host"),
+        timeout("STREAM_TIMEOUT", 0x54, 1 << 20,
+                "a stream of the host, in or out, that a command waits for"),
         timeout("MACRO_TIMEOUT", 0x58, 1 << 16, "the array macro"),
     )  # fmt: skip
 

@@ -194,6 +194,53 @@ def wrong_use(spec: TileSpec) -> list[tuple[Any, ...]]:
     ]
 
 
+def results_stay(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
+    """A host that does not take results for a while, for any size.
+
+    Commands that give one are ended by the time-out and have done nothing, others go on; a packet
+    that came waits on.
+    """
+    rng = np.random.default_rng(seed)
+    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
+    errors = ("packet", Destination.COLUMNS, rng.integers(-high, high + 1, columns).tolist())
+    forward: list[tuple[Any, ...]] = [("command", Command.FORWARD, {})]
+    packet: list[tuple[Any, ...]] = []
+    if rows > 1:
+        codes = rng.integers(0, spec.row_code.high + 1, rows - 1).tolist()
+        packet.append(("packet", Destination.ROWS, codes))
+    read = ("command", Command.READ, {"first": rows - 1})
+    return [
+        ("polarity", rng.integers(0, 2, rows).tolist()),
+        ("known",),
+        ("results", False),
+        *packet,
+        *forward,
+        # A bad packet is told first.
+        *([("late packet", Destination.ROWS, [0] * rows), *forward] if rows > 1 else []),
+        *forward,
+        *packet,
+        *forward,
+        read,
+        errors,
+        ("command", Command.UPDATE, {"new_columns": True}),
+        errors,
+        ("command", Command.BACKWARD, {}),
+        ("command", Command.TRANSFER, {"first": 0, "last": 0}),
+        ("results", True),
+        *forward,
+        ("command", Command.BACKWARD, {}),
+        ("results", False),
+        # A soft reset ends the packet, but its beat on offer stays in the way.
+        read,
+        ("soft reset",),
+        read,
+        ("results", True),
+        read,
+        *packet,
+        *forward,
+    ]
+
+
 CUT_COMMANDS: dict[str, tuple[Command, dict[str, Any], int]] = {
     "transfer": (Command.TRANSFER, {"first": 1, "last": 2}, 900),
     "init": (Command.INIT, {"first": 0, "last": 1}, 120),
@@ -279,6 +326,7 @@ SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
         BRINGUP=1,
     ),
     "wrong use": lambda spec, seed: script(spec, seed, wrong_use(spec)),
+    "results stay": lambda spec, seed: script(spec, seed, results_stay(spec, seed)),
     "interruptions": lambda spec, seed: script(spec, seed, interruptions(spec, seed)),
     **{
         f"cut {name}": lambda spec, seed, name=name: script(spec, seed, cut(spec, seed, name))
@@ -286,7 +334,7 @@ SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
     },
 }
 
-FOR_ANY_SIZE = ("training", "codes and raw access", "interruptions")
+FOR_ANY_SIZE = ("training", "codes and raw access", "results stay", "interruptions")
 """The others need three rows."""
 
 MOMENTS = [

@@ -32,9 +32,9 @@ class Script:
     """A tile's configuration after aresetn, and the steps.
 
     Steps: ("command", Command, fields), ("packet", destination, codes), ("late packet", ...), which
-    comes while the next command waits for it, ("polarity", bits), ("soft reset",), ("known",):
-    POLARITY_VALID, and, once, ("cut", Command, fields, cycles): a command that a soft reset ends
-    some cycles after its start.
+    comes while the next command waits for it, ("polarity", bits), ("soft reset",), ("results",
+    takes): whether the host takes them from then on, ("known",): POLARITY_VALID, and, once, ("cut",
+    Command, fields, cycles): a command that a soft reset ends some cycles after its start.
     """
 
     spec: TileSpec
@@ -272,7 +272,13 @@ def golden_tile(
             found.packets.clear()
             sent = len(port.results)
         elif kind == "soft reset":
+            if port.result_waits:
+                # Its first beat is on offer already, and nothing else of it comes.
+                destination, packet = found.packets[-1]
+                found.packets[-1] = destination, packet[: spec.host.axis_bytes]
             port.soft_reset()
+        elif kind == "results":
+            port.take_results(arguments[0])
         else:
             port.polarity_valid()
     transfers, counters = control.transfers, control.counters
@@ -338,6 +344,10 @@ class Host(Protocol):
 
     def received(self) -> list[tuple[int, bytes]]:
         """All packets that came out, with their destinations."""
+        ...
+
+    def take(self, takes: bool) -> None:
+        """Whether results are taken from now on."""
         ...
 
     async def wait(self, cycles: int) -> None:
@@ -457,6 +467,9 @@ async def run(script: Script, host: Host) -> Found:
             host.received().clear()
         elif kind == "soft reset":
             await driver.write("RESET", SOFT_RESET=1)
+        elif kind == "results":
+            host.take(arguments[0])
+            await host.settle() if arguments[0] else None
         else:
             await driver.write("RESET", POLARITY_VALID=1)
     await host.settle()

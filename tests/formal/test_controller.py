@@ -2,10 +2,10 @@
 
 Those beside it are free but for this. A phase asked for is taken within `WAIT` cycles and done
 within `PHASE`, a result is out within `WAIT`, the sequencer takes a range at once (it is idle, and
-its journal is not valid or has just been discarded) and answers within `TRANSFER` cycles. Commands
-come at least two cycles apart, as the bank's do, and polarity moves with the sequencer only. A soft
-reset may come in any cycle. The bound counts the controller's own cycles and these; what it waits
-for a stream of the host comes on top.
+its journal is not valid or has just been discarded) and answers within `TRANSFER` cycles. Room for
+a result stays until one is finished. Commands come at least two cycles apart, as the bank's do, and
+polarity moves with the sequencer only. A soft reset may come in any cycle. The bound counts the
+controller's own cycles and these; what it waits for a stream of the host comes on top.
 """
 
 from __future__ import annotations
@@ -37,7 +37,8 @@ RANGES = (Command.TRANSFER, Command.LOAD, Command.INIT)
 WITH_SEQUENCER = (*RANGES, Command.RESUME, Command.ABORT)
 ON_A_ROW = (Phase.READ, Phase.PRECHARGE, Phase.RESET, Phase.SET)
 FOR_STREAMS = ("FORWARD_VECTOR", "BACKWARD_VECTOR", "UPDATE_ROWS", "UPDATE_COLUMNS")
-FOR_OUTPUT = ("FORWARD_CONVERT", "BACKWARD_CONVERT", "READ_ZERO")
+FOR_ROOM = ("FORWARD_VECTOR", "BACKWARD_VECTOR", "READ_ZERO")
+GIVES = (Command.FORWARD, Command.BACKWARD, Command.READ)
 IN_HAND = ("FORWARD_PHASE", "BACKWARD_PHASE", "UPDATE_PHASE", "READ_PHASE", "CONVERSION",
            "LAST_PHASE", "PROGRAM_RESET_PHASE")  # fmt: skip
 
@@ -167,13 +168,14 @@ class Commands(Harness):
             m.d.sync += self.in_range.eq(0)
         with m.Else():
             m.d.sync += self.with_range.eq(self.with_range + self.in_range)
-        on_host = self.state(*FOR_STREAMS) | (self.state(*FOR_OUTPUT) & ~dut.output_free)
+        for_room = self.state(*FOR_ROOM) & ~dut.output_free
+        on_host = self.state(*FOR_STREAMS) | for_room
         self.elapsed = Signal(range(BOUND + 2))
         m.d.sync += self.elapsed.eq(Mux(self.taken, 0, self.elapsed + (self.owed & ~on_host)))
         self.silence = Signal(range(STREAM_TIMEOUT + 3))
-        waits = self.state(*FOR_STREAMS) & dut.silent
+        silent = on_host & Mux(for_room, dut.output_stalled, dut.silent)
         m.d.sync += self.silence.eq(
-            Mux(waits & ~dut.rows_take & ~dut.columns_take, self.silence + 1, 0)
+            Mux(silent & ~dut.rows_take & ~dut.columns_take, self.silence + 1, 0)
         )
         self.load_silence = Signal(range(TRANSFER + 3))
         loads = self.in_range & dut.weights_open & dut.silent
@@ -249,6 +251,7 @@ class Commands(Harness):
         self.assume(m, implies(late, self.reason != Error.NONE))
         self.assume(m, implies(dut.start.valid, dut.start.ready))
         self.assume(m, dut.stream_timeout <= STREAM_TIMEOUT)
+        self.assume(m, implies(self.past(m, dut.output_free & ~dut.finish), dut.output_free))
         self.assume(m, dut.any_normal | dut.any_inverted)
         still = self.past(m, (self.owed | dut.command) & ~self.in_range)
         live = Cat(dut.any_normal, dut.any_inverted, self.bits)
@@ -323,6 +326,9 @@ class Commands(Harness):
             "a_row_is_the_commands_and_on_the_tile",
             implies(valid & among(kind, ON_A_ROW), on_row),
         )
+        gives = (valid | dut.rows_take | dut.columns_take) & among(self.operation, GIVES)
+        self.always(m, "a_result_has_room_before_anything_is_disturbed",
+                    implies(gives, dut.output_free))  # fmt: skip
         writes = Cat(dut.rows_take, dut.columns_take, dut.select_write, dut.set_write).any()
         busy = self.in_hand | (valid & dut.phase.ready)
         self.always(m, "no_driver_is_written_during_a_phase", implies(busy, ~writes))
@@ -469,7 +475,9 @@ class Commands(Harness):
         second = self.state("UPDATE", "UPDATE_PHASE") & inside["inverted"] & dut.any_normal
         parts.append(implies(self.state(*FOR_STREAMS), inside["inverted"] == ~dut.any_normal))
         same = (inside["silence"] == self.silence) & (self.silence <= STREAM_TIMEOUT)
-        parts.append(implies(self.state(*FOR_STREAMS), same))
+        parts.append(implies(self.state(*FOR_STREAMS, *FOR_ROOM), same))
+        begun = self.owed & ~self.was_refused & ~self.state(*FOR_ROOM, "ANSWER")
+        parts.append(implies(begun & among(self.operation, GIVES), dut.output_free))
         return [*parts, held, implies(second, self.normal_done)]
 
     def _witnesses(self, m: Module) -> None:
@@ -502,6 +510,8 @@ class Commands(Harness):
         for error in (Error.STREAM_TIMEOUT, Error.MACRO_TIMEOUT, Error.SAFE, Error.NO_VECTOR):
             told = dut.answered & (dut.error == error)
             self.reach(m, f"an_answer_{error.name.lower()}", told)
+        no_room = dut.answered & (dut.error == Error.STREAM_TIMEOUT) & ~dut.output_free
+        self.reach(m, "a_read_without_room", no_room & (self.operation == Command.READ))
         self.reach(m, "the_bound", self.owed & (self.elapsed == BOUND - 1))
 
 
@@ -520,17 +530,17 @@ CLAIMS = [
           MODULE, "with m.If(self.phase_failed):\n                    end(self._failure(m))",
           "with m.If(self.phase_failed):\n                    pass"),
     Claim("a_silent_stream_ends_the_wait",
-          "for a packet, within stream_timeout + 1 cycles, though the host lowers it meanwhile",
-          MODULE, "with m.Elif(silence >= self.stream_timeout):",
-          "with m.Elif(silence == self.stream_timeout):"),
+          "for a packet, or for room for a result, within stream_timeout + 1 cycles, though the "
+          "host lowers it meanwhile",
+          MODULE, "too_silent = silence >= self.stream_timeout",
+          "too_silent = silence == self.stream_timeout"),
     Claim("a_failed_phase_is_answered_with_its_reason", "SAFE, NOT_ARMED or MACRO_TIMEOUT",
           MODULE, "Mux(self.safe, Error.SAFE, Error.NOT_ARMED)", "Error.NOT_ARMED"),
     Claim("a_range_ends_with_the_reason_of_its_phase",
           "as it was when the phase failed, not when the sequencer answers",
           MODULE, "end(range_failure)", "end(self._failure(m))"),
     Claim("a_silent_load_is_ended", "weights_timeout after stream_timeout silent cycles",
-          MODULE, "self.weights_open & (silence >= self.stream_timeout)",
-          "self.weights_open & (silence == self.stream_timeout)"),
+          MODULE, "self.weights_open & too_silent", "self.weights_open & too_silent & self.silent"),
     Claim("refused_as_specified",
           "in the cycle after the strobe, for the first of golden's reasons; else not",
           MODULE, "with m.Elif(bringup & ~self.bringup):",
@@ -552,6 +562,9 @@ CLAIMS = [
           MODULE, "request.hold.eq(reading & (repeats != 0))", "request.hold.eq(repeats != 0)"),
     Claim("a_row_is_the_commands_and_on_the_tile", "of READ and of strobes",
           MODULE, " row.eq(self.first),", " row.eq(self.last),"),
+    Claim("a_result_has_room_before_anything_is_disturbed",
+          "FORWARD, BACKWARD, READ: the last one has left before a packet or a phase",
+          MODULE, "with m.If(ready & room):", "with m.If(ready):"),
     Claim("no_driver_is_written_during_a_phase", "nor is a step code or a select",
           MODULE, 'with m.State("PROGRAM_RESET"):\n',
           'with m.State("PROGRAM_RESET"):\n                m.d.comb += self.set_write.eq(1)\n'),

@@ -326,6 +326,29 @@ def test_a_packet_waits_and_becomes_active_when_its_command_starts(rig: Any) -> 
     assert r.control._columns.tolist() == [-100] * 5
 
 
+def test_without_room_for_a_result_nothing_happens_and_the_packet_waits_on(rig: Any) -> None:
+    r = rig()
+    r.hold_vectors()
+    r.port.take_results(False)
+    assert r.port.send_rows(np.full(5, 7))
+    assert r.port.execute(Command.FORWARD) is Error.NONE
+    assert r.port.result_waits
+    given, events = len(r.port.results), list(r.b.macro.events)
+    assert r.port.send_rows(np.full(5, 9))
+    assert r.port.send_columns(np.full(5, 9))
+    for command in (Command.FORWARD, Command.BACKWARD, Command.READ):
+        assert r.port.execute(command) is Error.STREAM_TIMEOUT
+    r.port.soft_reset()
+    assert r.port.execute(Command.READ) is Error.STREAM_TIMEOUT, "a beat on offer stays"
+    assert (len(r.port.results), r.b.macro.events) == (given, events)
+    assert r.port.send_rows(np.full(5, 9))
+    assert r.port.execute(Command.FORWARD) is Error.STREAM_TIMEOUT
+    r.port.take_results(True)
+    assert r.port.execute(Command.FORWARD) is Error.NONE
+    assert r.control._rows.tolist() == [9] * 5 + [255]
+    assert not r.port.result_waits
+
+
 def test_an_update_takes_rows_first_and_keeps_them_where_the_columns_fail(rig: Any) -> None:
     r = rig()
     assert r.port.send_rows(np.full(5, 200))
