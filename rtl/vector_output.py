@@ -16,9 +16,10 @@ from amaranth.utils import exact_log2
 
 from rtl.axi_stream import DESTINATION_BITS, AxiStream, AxiStreamSignature
 from rtl.converter import CODE_BITS
-from rtl.neuron import Activation, ColumnGain
+from rtl.neuron import Activation, ColumnGain, Segments
 from rtl.phase import index_bits
 from spec.commands import VectorFormat
+from spec.segments import SLOPE
 from spec.tile import COLUMN_SHIFT, TileSpec
 
 FORMAT_BITS = max(VectorFormat).bit_length()
@@ -34,7 +35,8 @@ class VectorOutput(wiring.Component):
 
     `drop` forgets the vector. A beat on offer stays until it is taken, and a packet begun is ended
     by a beat without bytes, so that whoever receives it sees it short. `stalled`: a beat is on
-    offer, and nobody takes it.
+    offer, and nobody takes it. `segment_bases` and `segment_slopes` are the neurons' table, where
+    the tile has one.
     """
 
     write: Signal
@@ -46,6 +48,8 @@ class VectorOutput(wiring.Component):
     stalled: Signal
     backward_shift: Signal
     drop: Signal
+    segment_bases: Signal
+    segment_slopes: Signal
     o: AxiStream
 
     def __init__(self, spec: TileSpec) -> None:
@@ -71,9 +75,16 @@ class VectorOutput(wiring.Component):
                 "stalled": Out(1),
                 "backward_shift": In(signed(COLUMN_SHIFT.bits)),
                 "drop": In(1),
+                **self._table(),
                 "o": Out(AxiStreamSignature(self.axis_bytes)),
             }
         )
+
+    def _table(self) -> dict[str, wiring.Member]:
+        spec = self.spec
+        bits = {"segment_bases": spec.row_code.bits, "segment_slopes": SLOPE.bits}
+        segments = spec.neurons.segments
+        return {name: In(segments * width) for name, width in bits.items() if segments}
 
     def elaborate(self, platform: object) -> Module:
         """What a drop clears, and the register at the pins, which it must not."""
@@ -198,7 +209,14 @@ class VectorOutput(wiring.Component):
     def _bytes(self, m: Module, codes: Signal, vector_format: Value) -> Signal:
         """The bytes of a beat's codes."""
         spec, lanes = self.spec, self.axis_bytes
-        m.submodules.activation = neurons = Activation(spec.forward_code, spec.row_code, lanes)
+        code, row_code = spec.forward_code, spec.row_code
+        if segments_log2 := spec.neurons.segments_log2:
+            neurons = Segments(code, row_code, segments_log2, lanes)
+            m.d.comb += neurons.bases.eq(self.segment_bases)
+            m.d.comb += neurons.slopes.eq(self.segment_slopes)
+        else:
+            neurons = Activation(code, row_code, lanes)
+        m.submodules.activation = neurons
         m.submodules.gain = gain = ColumnGain(spec.backward_code, spec.column_code, lanes)
         m.d.comb += gain.shift.eq(self.backward_shift)
         given = Signal(8 * self.axis_bytes)

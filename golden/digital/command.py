@@ -55,6 +55,7 @@ from golden.digital.transfer import Counters, Kind, State
 from spec.boundary import Pair, SoftReset
 from spec.commands import Command, Destination, Error, PairCode
 from spec.lfsr import LFSR_MASK
+from spec.segments import clipped_relu
 
 IntArray = NDArray[np.int64]
 
@@ -442,6 +443,10 @@ class CommandPort:
         vars(control.counters).update(vars(Counters()))
         control.active[:] = True
         control.polarity.bits[:] = 0
+        if segments := self.spec.neurons.segments:
+            # It lies in registers, which have a value after reset.
+            spec = self.spec
+            control.set_segments(clipped_relu(spec.forward_code, spec.row_code, segments))
         for stream, code in (
             (control.row_stream, self.spec.row_code),
             (control.column_stream, self.spec.column_code),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from rtl.registers import RegisterBank
 from spec.commands import Command, Error
 from spec.presets import PRESETS
 from spec.registers import Access, Field, Register, WindowCode, registers, windows
-from spec.tile import TileSpec
+from spec.tile import NeuronSpec, TileSpec
 from tests.equivalence.bench import STALLING, Bench, simulate
 
 few = settings(max_examples=15, deadline=None)
@@ -400,9 +401,9 @@ def draw_steps(data: Any, spec: TileSpec, count: int) -> list[Step]:
 
 
 @few
-@given(st.data(), st.sampled_from(["tiny", "paper"]), st.integers(0, 999))
-def test_any_accesses_among_what_the_tile_does(data, name: str, seed: int) -> None:
-    spec = PRESETS[name]
+@given(st.data(), st.sampled_from(["tiny", "paper"]), st.sampled_from([0, 4]), st.integers(0, 999))
+def test_any_accesses_among_what_the_tile_does(data, name: str, log2: int, seed: int) -> None:
+    spec = replace(PRESETS[name], neurons=NeuronSpec(log2))
     steps = draw_steps(data, spec, 40)
     steps += [("read", offset) for offset in OFFSET.values()]
     assert rtl_bank(spec, steps, seed) == golden_bank(spec, steps)

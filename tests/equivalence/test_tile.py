@@ -189,6 +189,14 @@ def test_a_soft_reset_anywhere_and_what_comes_after(name: str, seed: int) -> Non
     check(SCRIPTS[f"cut {name}"](replace(SPECS["tiny"], rows=3), seed), seed)
 
 
+@pytest.mark.parametrize("name", ["segments", "training"])
+def test_neurons_of_a_table(name: str) -> None:
+    spec = SPECS["segments"]
+    case = SCRIPTS[name](spec, 4)
+    # The table as it is after aresetn, or as a host writes it.
+    check(replace(case, control=case.control | {"RAW_FORWARD": 0}), 4)
+
+
 @pytest.mark.parametrize("name", ["tiny", "one"])
 def test_a_host_that_takes_no_results_is_told_and_the_tile_goes_on(name: str) -> None:
     check(SCRIPTS["results stay"](SPECS[name], 2), 2)

@@ -50,7 +50,7 @@ def verilog_tiles(name: str, cases: list[tuple[str, int]], folder: Path) -> list
 @pytest.mark.parametrize("name", ["tiny", "one", "wide"])
 def test_scripts(name: str, tmp_path: Path) -> None:
     spec, seeds = tile_cases.SPECS[name], SEEDS[:1] if name == "wide" else SEEDS
-    scripts = [s for s in tile_cases.SCRIPTS if spec.rows >= 3 or s in tile_cases.FOR_ANY_SIZE]
+    scripts = [script for script in tile_cases.SCRIPTS if tile_cases.fits(script, spec)]
     cases = [(script, seed) for script in scripts for seed in seeds]
     for (script, seed), found in zip(cases, verilog_tiles(name, cases, tmp_path), strict=True):
         tile_cases.check(found, tile_cases.SCRIPTS[script](spec, seed), seed)

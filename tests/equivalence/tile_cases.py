@@ -15,7 +15,8 @@ from golden.analog.pcm import set_table
 from golden.digital.command import PACKET_CODES
 from spec.commands import Command, Destination, PairCode
 from spec.presets import preset
-from spec.tile import TileSpec
+from spec.segments import SLOPE, Segments
+from spec.tile import NeuronSpec, TileSpec
 from tests.equivalence.macro import Cut
 from tests.equivalence.tile_script import Found, Moment, Script, golden_tile
 
@@ -290,6 +291,20 @@ def cut(spec: TileSpec, seed: int, name: str) -> list[tuple[Any, ...]]:
     return [*before, ("cut", command, fields, cycles), *after]
 
 
+def through_segments(spec: TileSpec, seed: int) -> Script:
+    """Training through neurons of a random table; no two segments are alike, nor is one flat."""
+    rng = np.random.default_rng([seed, 1])
+    count = spec.neurons.segments
+    slopes = rng.choice([k for k in range(SLOPE.low, SLOPE.high + 1) if k], count, replace=False)
+    table = Segments(
+        tuple(rng.integers(0, spec.row_code.high + 1, count).tolist()),
+        tuple(slopes.tolist()),
+        tuple((np.arange(count) % 3 > 0).astype(int).tolist()),
+    )
+    made = script(spec, seed, training(spec, seed), RAW_FORWARD=0)
+    return replace(made, segments=table)
+
+
 # A short SET table, because the host writes it word by word.
 TINY = replace(preset("tiny"), transfer=replace(preset("tiny").transfer, set_shift=8))
 SPECS = {
@@ -310,7 +325,9 @@ SPECS = {
         columns=19,
         transfer=replace(preset("small").transfer, set_shift=8),
         update=replace(preset("small").update, stream_mode="stochastic"),
+        neurons=NeuronSpec(segments_log2=4),
     ),
+    "segments": replace(TINY, neurons=NeuronSpec(segments_log2=3)),
 }
 
 SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
@@ -326,6 +343,7 @@ SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
         BRINGUP=1,
     ),
     "wrong use": lambda spec, seed: script(spec, seed, wrong_use(spec)),
+    "segments": through_segments,
     "results stay": lambda spec, seed: script(spec, seed, results_stay(spec, seed)),
     "interruptions": lambda spec, seed: script(spec, seed, interruptions(spec, seed)),
     **{
@@ -336,6 +354,14 @@ SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
 
 FOR_ANY_SIZE = ("training", "codes and raw access", "results stay", "interruptions")
 """The others need three rows."""
+
+
+def fits(name: str, spec: TileSpec) -> bool:
+    """Whether a script is for a tile."""
+    if name == "segments":
+        return spec.neurons.segments > 0
+    return spec.rows >= 3 or name in FOR_ANY_SIZE
+
 
 MOMENTS = [
     Moment(),

@@ -20,6 +20,7 @@ from golden.digital.controller import TileController
 from spec.boundary import Pair, SoftReset
 from spec.commands import Command, Destination, Error, VectorFormat
 from spec.registers import Register, WindowCode, registers
+from spec.segments import Segments
 from spec.tile import TileSpec
 from tests.equivalence.macro import Cut
 
@@ -44,6 +45,8 @@ class Script:
     enabled: np.ndarray
     control: dict[str, int]
     steps: list[tuple[Any, ...]]
+    segments: Segments | None = None
+    """What the host writes to the neurons' table; None: nothing."""
 
 
 @dataclass
@@ -244,6 +247,8 @@ def golden_tile(
     )
     control.set_rates(*script.scales)
     control.active[:] = script.enabled
+    if script.segments is not None:
+        control.set_segments(script.segments)
     port = CommandPort(control)
     port.calibrated = True  # the host has written the offsets
     port.armed, port.bringup = bool(script.control["ARM"]), bool(script.control["BRINGUP"])
@@ -316,7 +321,8 @@ def _packet(script: Script, destination: Destination, codes: np.ndarray) -> byte
     }
     raw, otherwise = formats[destination]
     chosen = VectorFormat.RAW if raw else otherwise
-    return vector_output.encoded(script.spec, codes, chosen, control["BACKWARD_SHIFT"])
+    shift = control["BACKWARD_SHIFT"]
+    return vector_output.encoded(script.spec, codes, chosen, shift, script.segments)
 
 
 class Host(Protocol):
@@ -422,6 +428,10 @@ async def bring_up(script: Script, host: Host) -> Driver:
     await driver.window(WindowCode.SET_TABLE, script.set_table.tolist())
     if not script.enabled.all():
         await driver.window(WindowCode.COLUMN_ENABLE, [int(e) for e in script.enabled])
+    if script.segments is not None:
+        await driver.window(WindowCode.SEGMENT_BASES, list(script.segments.bases))
+        await driver.window(WindowCode.SEGMENT_SLOPES, list(script.segments.slopes))
+        await driver.window(WindowCode.SEGMENT_PASSES, list(script.segments.passes))
     # A memory is all zero at first; that the host has written one offset makes them known.
     await driver.window(WindowCode.FORWARD_OFFSETS, [0])
     return driver
