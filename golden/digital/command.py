@@ -31,7 +31,8 @@ row out of turn counts for nothing. Or the host, having restored the polarity, s
 dithers, offsets, tables, configuration (the enables among them), counters, `unknown` and `covered`;
 it clears held and waiting vectors, the derivative mask, an abort and the state within a row. What
 counts an event (attempts, dithers) counts when the event has returned. An UPDATE cut short takes
-its draws back; a CALIBRATE cut short leaves no good offset (`calibrated`).
+its draws back; a CALIBRATE cut short leaves no good offset (`calibrated`); an IDLE cut short has
+waited for the cycles that passed.
 
 *Ranges.* Rows next_row..last_row are to go; both are signed, and -1 is a last_row before row 0.
 ABORT completes the row in hand (while idle: that of a valid journal) and ends the range; with no

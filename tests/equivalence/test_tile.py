@@ -202,6 +202,11 @@ def test_a_host_that_takes_no_results_is_told_and_the_tile_goes_on(name: str) ->
     check(SCRIPTS["results stay"](SPECS[name], 2), 2)
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_an_idle_that_a_soft_reset_cuts(seed: int) -> None:
+    check(SCRIPTS["cut idle"](replace(SPECS["tiny"], rows=3), seed), seed)
+
+
 def test_wrong_use_is_told_and_the_tile_goes_on() -> None:
     check(SCRIPTS["wrong use"](replace(TINY, rows=3), 3), 3)
 

@@ -250,6 +250,7 @@ CUT_COMMANDS: dict[str, tuple[Command, dict[str, Any], int]] = {
     "update": (Command.UPDATE, {}, 60),
     "calibrate": (Command.CALIBRATE, {}, 200),
     "read": (Command.READ, {"first": 2, "pair": PairCode.ALL}, 90),
+    "idle": (Command.IDLE, {"cycles": 60}, 60),
 }
 """A command, and about how many cycles it takes in a tiny tile. For tiles of three rows or more."""
 

@@ -184,7 +184,11 @@ class Recorded:
         self._leave()
 
     def wait(self, duration_ns: int) -> None:
-        self._enter("wait", duration_ns // self.spec.timing.cycle_ns)
+        cycle_ns = self.spec.timing.cycle_ns
+        if self._enter("wait", duration_ns // cycle_ns):
+            assert self.cut is not None
+            self.array.wait(min(duration_ns, self.cut.slots * cycle_ns))
+            self.end()
         self.array.wait(duration_ns)
         self._leave()
 

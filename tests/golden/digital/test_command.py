@@ -931,6 +931,15 @@ def array_states(r: Rig) -> list[Any]:
     ]
 
 
+@pytest.mark.parametrize("passed", [0, 1, 30, 49, 50, 51])
+def test_an_idle_cut_short_has_waited_for_what_passed(rig: Any, passed: int) -> None:
+    r, twin = (rig("pcm-3t1c", leak_tick_ns=100) for _ in range(2))
+    r.macro.cut(0, idle_cycles=passed)
+    assert r.port.execute(Command.IDLE, cycles=50) is None
+    twin.b.array.wait(min(passed, 50) * r.b.spec.timing.cycle_ns)
+    assert array_states(r) == array_states(twin)
+
+
 def test_a_read_cut_in_its_drive_leaves_its_noise_to_no_other(rig: Any) -> None:
     r, twin = (rig("pcm-3t1c", drift="false") for _ in range(2))
     r.macro.cut(1)
