@@ -1,4 +1,4 @@
-"""Verilog as a program that cocotb drives: flattened by Yosys, compiled by Verilator.
+"""Verilog as a program that cocotb drives: flattened by Yosys if it can be, compiled by Verilator.
 
 A program is built once, in a folder named by the digest of all that went into it, and found there
 from then on. Registers and memories that are written start with random values, as a chip's do,
@@ -103,21 +103,24 @@ class Model:
             raise SimulationError(f"{bench}: {failed} of {ran} failed\n{_tail(log)}")
 
 
-def build(verilog: str, top: str, cache: Path) -> Model:
+def build(verilog: str, top: str, cache: Path, flat: bool = True) -> Model:
     """The model of module `top` of a Verilog text, from `cache` where it is there.
 
-    Its ports can be read and written by name. Raises BuildError.
+    Its ports can be read and written by name. A tile of hundreds of rows is more than Yosys can
+    flatten in its sandbox: without `flat` it is compiled as it is written, initial values and all,
+    and is slower. Raises BuildError.
     """
     if lacking := missing():
         raise BuildError(f"a simulation needs more tools: {lacking}")
-    key = hashlib.sha256(json.dumps([verilog, top, *_recipe()]).encode()).hexdigest()[:20]
+    recipe = [verilog, top, *_recipe(), *([] if flat else ["as written"])]
+    key = hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:20]
     folder = cache.absolute() / f"{top}-{key}"
     with _locked(folder.with_suffix(".lock")):
         if not folder.exists():
             # An interrupted build leaves no folder of that name.
             unfinished = Path(mkdtemp(prefix="unfinished-", dir=folder.parent))
             try:
-                _build(verilog, top, unfinished)
+                _build(verilog, top, unfinished, flat)
                 unfinished.rename(folder)
             finally:
                 shutil.rmtree(unfinished, ignore_errors=True)
@@ -145,10 +148,14 @@ def _without_contents(netlist: str) -> str:
     return re.sub(block, repair, netlist, flags=re.MULTILINE)
 
 
-def _build(verilog: str, top: str, folder: Path) -> None:
+def _build(verilog: str, top: str, folder: Path, flat: bool) -> None:
     from cocotb_tools import config
 
-    netlist = flattened(verilog, top, folder)
+    if flat:
+        netlist = flattened(verilog, top, folder)
+    else:
+        netlist = verilog
+        (folder / "netlist.v").write_text(verilog)
     head = re.search(rf"^module {re.escape(top)}\s*\(([^)]*)\)", netlist, re.MULTILINE)
     if head is None:
         raise BuildError(f"no module {top} with ports in the Verilog")

@@ -306,6 +306,34 @@ def through_segments(spec: TileSpec, seed: int) -> Script:
     return replace(made, segments=table)
 
 
+PAUSE_CYCLES = 200
+"""In which a result of the largest tile leaves."""
+
+
+def example(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
+    """FORWARD, BACKWARD and UPDATE, of one polarity and of both, with IDLE between."""
+    rng = np.random.default_rng(seed)
+    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
+    bits = np.arange(rows) % 2
+    idle = ("command", Command.IDLE, {"cycles": PAUSE_CYCLES})
+    steps: list[tuple[Any, ...]] = []
+    for polarity in (np.zeros(rows, int), bits):
+        codes = rng.integers(0, spec.row_code.high + 1, rows - 1).tolist()
+        errors = rng.integers(-high, high + 1, columns).tolist()
+        steps += [
+            ("polarity", polarity.tolist()),
+            ("known",),
+            ("packet", Destination.ROWS, codes),
+            ("packet", Destination.COLUMNS, errors),
+            ("command", Command.FORWARD, {}),
+            idle,
+            ("command", Command.BACKWARD, {}),
+            idle,
+            ("command", Command.UPDATE, {}),
+        ]
+    return steps
+
+
 # A short SET table, because the host writes it word by word.
 TINY = replace(preset("tiny"), transfer=replace(preset("tiny").transfer, set_shift=8))
 SPECS = {
@@ -328,6 +356,7 @@ SPECS = {
         update=replace(preset("small").update, stream_mode="stochastic"),
         neurons=NeuronSpec(segments_log2=4),
     ),
+    "paper": preset("paper"),
     "segments": replace(TINY, neurons=NeuronSpec(segments_log2=3)),
 }
 
@@ -345,6 +374,7 @@ SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
     ),
     "wrong use": lambda spec, seed: script(spec, seed, wrong_use(spec)),
     "segments": through_segments,
+    "example": lambda spec, seed: script(spec, seed, example(spec, seed)),
     "results stay": lambda spec, seed: script(spec, seed, results_stay(spec, seed)),
     "interruptions": lambda spec, seed: script(spec, seed, interruptions(spec, seed)),
     **{

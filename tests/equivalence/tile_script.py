@@ -58,6 +58,8 @@ class Found:
     state: dict[str, Any] = field(default_factory=dict)
     events: list[tuple[Any, ...]] = field(default_factory=list)
     cut: Cut | None = None
+    cycles: list[int] = field(default_factory=list)
+    """Of each command, where they were counted; golden has none."""
 
     def __eq__(self, other: object) -> bool:
         """Equal in all that a host or the array can see; else the first difference is raised."""
