@@ -484,8 +484,12 @@ async def run(script: Script, host: Host) -> Found:
         elif kind == "soft reset":
             await driver.write("RESET", SOFT_RESET=1)
         elif kind == "results":
+            # What came before is taken whole.
+            if not arguments[0]:
+                await host.settle()
             host.take(arguments[0])
-            await host.settle() if arguments[0] else None
+            if arguments[0]:
+                await host.settle()
         else:
             await driver.write("RESET", POLARITY_VALID=1)
     await host.settle()
