@@ -56,6 +56,7 @@ class AxiHost:
         """Forget all packets, and draw the pauses from a new stream."""
         self.random, self.stalling = random.Random(seed), stalling
         self.packets: list[tuple[int, bytes]] = []
+        self.takes = True
         self.source.clear()
         self.sink.clear()
 
@@ -64,6 +65,7 @@ class AxiHost:
         while True:
             for channel in self.channels:
                 channel.pause = self.random.random() < self.stalling
+            self.sink.pause = self.sink.pause or not self.takes
             await edge
 
     async def write(self, address: int, word: int) -> int:
@@ -103,6 +105,10 @@ class AxiHost:
         """Let cycles pass."""
         if cycles:
             await ClockCycles(self.dut.aclk, cycles)
+
+    def take(self, takes: bool) -> None:
+        """Whether results are taken from now on."""
+        self.takes = takes
 
     async def settle(self) -> None:
         """Wait until nothing is on its way out."""

@@ -1,4 +1,4 @@
-"""Verilog as a program that cocotb drives: flattened by Yosys, compiled by Verilator.
+"""Verilog as a program that cocotb drives: flattened, and compiled by Verilator.
 
 A program is built once, in a folder named by the digest of all that went into it, and found there
 from then on. Registers and memories that are written start with random values, as a chip's do,
@@ -109,8 +109,8 @@ def build(
     """The model of module `top` of a Verilog text, from `cache` where it is there.
 
     Its ports can be read and written by name. `flatten` has Yosys make one module of it, without
-    initial values; else Verilator takes the text as it is, and flattens it itself, which takes
-    large designs too. With `waves` it can write an FST. Raises BuildError.
+    initial values; else Verilator takes the text as it is, and flattens it itself: a tile of
+    hundreds of rows is more than Yosys can flatten in its sandbox. With `waves` it can write an FST. Raises BuildError.
     """
     if lacking := missing():
         raise BuildError(f"a simulation needs more tools: {lacking}")

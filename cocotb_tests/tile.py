@@ -1,7 +1,8 @@
 """The scripts of tests/equivalence at a tile on Verilator, as cocotb runs them.
 
-CROSSTILE_JOB names a JSON file: {"spec", "cases": [{"script", "seed"}], "found": file}. What the
-tile made of each case goes to that file, as JSON; it is compared with golden elsewhere.
+CROSSTILE_JOB names a JSON file: {"spec", "cases": [{"script", "seed"}], "found": file}, and
+"counted": true if the cycles of each command are asked for too. What the tile made of each case
+goes to that file, as JSON; it is compared with golden elsewhere.
 """
 
 from __future__ import annotations
@@ -14,11 +15,11 @@ from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, with_timeout
+from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 
 from cocotb_tests.axi_host import AxiHost
 from cocotb_tests.pins import Pins
-from spec.registers import WindowCode
+from spec.registers import WindowCode, registers
 from spec.tile import TileSpec
 from tests.equivalence import macro, tile_cases
 from tests.equivalence.tile_script import Driver, Found, Script, array_state, run
@@ -37,12 +38,46 @@ async def cases(dut: Any) -> None:
     Clock(dut.aclk, PERIOD_NS, "ns").start()
     dut.aresetn.value = dut.analog_safe.value = 0
     host, pins = AxiHost(dut, settle_cycles=40 + 3 * spec.rows), Pins(dut, macro.NAMES)
-    found = []
+    found, counter = [], Counter(dut)
+    if job.get("counted"):
+        cocotb.start_soon(counter.count())
     for case in job["cases"]:
         script = tile_cases.SCRIPTS[case["script"]](spec, case["seed"])
+        counter.cycles.clear()
         made = await verilog_tile(host, pins, script, case["seed"])
+        made.cycles = list(counter.cycles)
         found.append(asdict(tile_cases.plain(made)))
     Path(job["found"]).write_text(json.dumps(found))
+
+
+class Counter:
+    """Cycles of each command, from its strobe in the tile to its answer, in `cycles`.
+
+    Both show a cycle later at the pins: the strobe by the response to its write, the answer by the
+    interrupt.
+    """
+
+    def __init__(self, dut: Any) -> None:
+        """Nothing is counted before `count` runs."""
+        self.dut = dut
+        self.cycles: list[int] = []
+
+    async def count(self) -> None:
+        """Watch the pins for ever."""
+        dut, edge = self.dut, RisingEdge(self.dut.aclk)
+        command = next(r.offset for r in registers(TileSpec()) if r.name == "COMMAND")
+        cycle = since = 0
+        written = False
+        while True:
+            await edge
+            cycle += 1
+            if int(dut.s_axil_awvalid.value) and int(dut.s_axil_awready.value):
+                written, since = int(dut.s_axil_awaddr.value) == command, 0
+            if written and not since and int(dut.s_axil_bvalid.value):
+                since = cycle
+            if since and int(dut.irq.value):
+                self.cycles.append(cycle - since)
+                written, since = False, 0
 
 
 async def verilog_tile(host: AxiHost, pins: Pins, script: Script, seed: int) -> Found:

@@ -1,45 +1,27 @@
 """Takes a command, checks it, runs its phases, answers it.
 
 A command is taken in the cycle of its strobe, while idle; `answered` comes once for each, with its
-error. What a command needs is checked in that cycle, in the order of `_refusal`. FORWARD, BACKWARD
-and UPDATE wait for their packets here, no longer than `stream_timeout` cycles without a beat.
+error. What a command needs is checked in that cycle, in the order of `rtl/refusal.py`. FORWARD,
+BACKWARD and UPDATE wait for their packets; FORWARD, BACKWARD and READ, before they disturb
+anything, until the host has taken the last result (`rtl/stream_wait.py`). Neither lasts longer than
+`stream_timeout` cycles without a beat. What a command does then is in `rtl/command_walk.py`.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, stream, wiring
+from amaranth.hdl import Module, Signal
+from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from rtl.converter import USE_BITS, Use
-from rtl.phase import (
-    PAIR_BITS,
-    TIMEOUT_BITS,
-    groups,
-    index_bits,
-    request_layout,
-    row_bits,
-)
+from rtl.command_walk import CommandWalk
+from rtl.converter import USE_BITS
+from rtl.phase import TIMEOUT_BITS, groups, index_bits, request_layout, row_bits
+from rtl.refusal import COMMAND, Refusal
 from rtl.transfer import start_layout
-from spec.commands import ERROR_BITS, Command, Destination, Error, PairCode, Phase, RangeKind
+from spec.commands import ERROR_BITS, Command, Error
 from spec.tile import STEP_CODE_BITS, TileSpec
-
-COMMAND = data.StructLayout(
-    {
-        "opcode": 4,
-        "new_rows": 1,
-        "new_columns": 1,
-        "force": 1,
-        "unused": 1,
-        "pair": PAIR_BITS,
-        "minus": 1,
-        "unused_too": 5,
-        "step_code": STEP_CODE_BITS,
-    }
-)
-"""The COMMAND register, from bit 0 on."""
 
 
 class Controller(wiring.Component):
@@ -91,6 +73,7 @@ class Controller(wiring.Component):
     convert_use: Signal
     convert_out: Signal
     output_free: Signal
+    output_stalled: Signal
     finish: Signal
 
     start: stream.Interface
@@ -161,6 +144,7 @@ class Controller(wiring.Component):
                 "convert_use": Out(USE_BITS),
                 "convert_out": In(1),
                 "output_free": In(1),
+                "output_stalled": In(1),
                 "finish": Out(1),
                 "start": Out(stream.Signature(start_layout(spec))),
                 "resume": Out(1),
@@ -186,274 +170,21 @@ class Controller(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """Checks, then a state machine that reads as the commands do."""
+        """A command is taken or refused, walks its states, is answered."""
         m = Module()
-        spec, word = self.spec, self.word
-        lanes, column_groups = spec.converters.lanes, groups(spec, spec.columns)
-        operation = Signal(4)
-        flags: Any = Signal(COMMAND)
-        row, last_row = Signal(row_bits(spec)), Signal(row_bits(spec))
-        inverted = Signal()  # the polarity of the phase in hand
-        repeats = Signal(
-            max(spec.converters.read_average_log2, spec.converters.calibration_log2) + 1
-        )
-        silence = Signal(TIMEOUT_BITS)
-        use = Signal(USE_BITS)
-        answer = Signal(ERROR_BITS)
-        range_failure = Signal(ERROR_BITS)
-        refusal = self._refusal(m)
-        request: Any = self.phase.payload
-        column = Signal(index_bits(spec.columns))
-        group = Signal(index_bits(column_groups))
-        m.d.comb += [self.convert_use.eq(use), request.swap.eq(inverted), request.row.eq(row)]
-        m.d.comb += [request.pair.eq(flags.pair), self.polarity_row.eq(row)]
-        read_repeats, zero_repeats = (
-            (1 << log2) - 1
-            for log2 in (spec.converters.read_average_log2, spec.converters.calibration_log2)
-        )
-
-        def end(error: Error | Signal) -> None:
-            m.d.sync += answer.eq(error)
-            m.next = "ANSWER"
-
-        def waiting(ready, take: Signal, destination: Destination, then: str) -> None:
-            """Take a packet; a bad one, or none in time, ends the command."""
-            bad = self.vector_error & (self.vector_error_destination == destination)
-            m.d.sync += silence.eq(Mux(self.silent, silence + 1, 0))
-            with m.If(ready):
-                m.d.comb += take.eq(1)
-                m.d.sync += silence.eq(0)
-                m.next = then
-            with m.Elif(bad):
-                end(self.vector_error_code)
-            # Not equal to: the host may lower a time-out while it runs.
-            with m.Elif(silence >= self.stream_timeout):
-                m.d.comb += self.drop.eq(1)
-                end(Error.STREAM_TIMEOUT)
-
-        def ask(phase: Phase, then: str) -> None:
-            m.d.comb += [self.phase.valid.eq(1), request.phase.eq(phase)]
-            with m.If(self.phase.ready):
-                m.next = then
-
-        def done(then) -> None:
-            """Go on when the phase in hand is done."""
-            with m.If(self.phase_done):
-                with m.If(self.phase_failed):
-                    end(self._failure(m))
-                with m.Else():
-                    then()
-
-        def convert(kind: Use, phase: Phase, count: int, then: str) -> None:
-            """Begin a set of conversions."""
-            m.d.comb += self.convert_start.eq(1)
-            m.d.comb += use_now.eq(kind)
-            m.d.sync += [use.eq(kind), repeats.eq(count), converts.eq(phase)]
-            m.next = then
-
-        use_now = Signal(USE_BITS)
-        converts = Signal(4)
-        with m.If(self.convert_start):
-            m.d.comb += self.convert_use.eq(use_now)
-
-        def go(state: str):
-            def then() -> None:
-                m.next = state
-
-            return then
-
+        refusal = Refusal(self).error(m)
+        walk = CommandWalk(self, m)
         with m.FSM() as fsm:
             with m.State("IDLE"):
                 with m.If(self.command):
-                    m.d.sync += [
-                        operation.eq(word.opcode),
-                        flags.eq(word),
-                        row.eq(self.first),
-                        last_row.eq(self.last),
-                        silence.eq(0),
-                        inverted.eq(~self.any_normal),
-                        group.eq(0),
-                        column.eq(0),
-                    ]
+                    walk.take()
                     with m.If(refusal != Error.NONE):
-                        end(refusal)
+                        walk.end(refusal)
                     with m.Else():
                         self._begin(m)
-            with m.State("FORWARD_VECTOR"):
-                ready = self.rows_waiting if spec.rows > 1 else 1
-                waiting(ready, self.rows_take, Destination.ROWS, "FORWARD")
-            with m.State("FORWARD"):
-                ask(Phase.FORWARD, "FORWARD_PHASE")
-            with m.State("FORWARD_PHASE"):
-
-                def other_forward() -> None:
-                    with m.If(~inverted & self.any_inverted):
-                        m.d.sync += inverted.eq(1)
-                        m.next = "FORWARD"
-                    with m.Else():
-                        m.next = "FORWARD_CONVERT"
-
-                done(other_forward)
-            with m.State("FORWARD_CONVERT"):
-                with m.If(self.output_free):
-                    convert(Use.FORWARD, Phase.CONVERT_FORWARD, 0, "CONVERT")
-
-            with m.State("BACKWARD_VECTOR"):
-                waiting(self.columns_waiting, self.columns_take, Destination.COLUMNS, "BACKWARD")
-            with m.State("BACKWARD"):
-                ask(Phase.BACKWARD, "BACKWARD_PHASE")
-            with m.State("BACKWARD_PHASE"):
-                done(go("BACKWARD_CONVERT"))
-            with m.State("BACKWARD_CONVERT"):
-                with m.If(self.output_free):
-                    convert(Use.BACKWARD, Phase.CONVERT_BACKWARD, 0, "CONVERT")
-
-            with m.State("UPDATE_ROWS"):
-                then = "UPDATE_COLUMNS"
-                ready = self.rows_waiting if spec.rows > 1 else 1
-                with m.If(flags.new_columns):
-                    waiting(ready, self.rows_take, Destination.ROWS, then)
-                with m.Else():
-                    waiting(ready, self.rows_take, Destination.ROWS, "UPDATE")
-            with m.State("UPDATE_COLUMNS"):
-                waiting(self.columns_waiting, self.columns_take, Destination.COLUMNS, "UPDATE")
-            with m.State("UPDATE"):
-                m.d.comb += request.replay.eq(inverted & self.any_normal)
-                ask(Phase.UPDATE, "UPDATE_PHASE")
-            with m.State("UPDATE_PHASE"):
-
-                def other_update() -> None:
-                    with m.If(~inverted & self.any_inverted):
-                        m.d.sync += inverted.eq(1)
-                        m.next = "UPDATE"
-                    with m.Else():
-                        m.d.comb += self.commit.eq(1)
-                        end(Error.NONE)
-
-                done(other_update)
-
-            with m.State("READ_ZERO"):
-                with m.If(self.output_free):
-                    convert(Use.READ_ZERO, Phase.CONVERT_READ, read_repeats, "CONVERT")
-            with m.State("READ"):
-                m.d.comb += request.swap.eq(self.polarity_bit)
-                ask(Phase.READ, "READ_PHASE")
-            with m.State("READ_PHASE"):
-                done(go("READ_CONVERT"))
-            with m.State("READ_CONVERT"):
-                convert(Use.READ, Phase.CONVERT_READ, read_repeats, "CONVERT")
-
-            with m.State("AUTO_ZERO_COLUMNS"):
-                convert(Use.AUTO_ZERO_COLUMNS, Phase.CONVERT_FORWARD, zero_repeats, "CONVERT")
-            with m.State("AUTO_ZERO_ROWS"):
-                convert(Use.AUTO_ZERO_ROWS, Phase.CONVERT_BACKWARD, zero_repeats, "CONVERT")
-
-            with m.State("CONVERT"):
-                reading = converts == Phase.CONVERT_READ
-                m.d.comb += [
-                    self.phase.valid.eq(1),
-                    request.phase.eq(converts),
-                    request.hold.eq(reading & (repeats != 0)),
-                ]
-                with m.If(self.phase.ready):
-                    m.next = "CONVERSION"
-            with m.State("CONVERSION"):
-
-                def another() -> None:
-                    m.d.sync += repeats.eq(repeats - 1)
-                    with m.If(repeats != 0):
-                        m.next = "CONVERT"
-                    with m.Else():
-                        with m.Switch(use):
-                            with m.Case(Use.READ_ZERO):
-                                m.next = "READ"
-                            with m.Case(Use.AUTO_ZERO_COLUMNS):
-                                m.next = "AUTO_ZERO_ROWS"
-                            with m.Case(Use.AUTO_ZERO_ROWS):
-                                m.d.comb += self.calibrated.eq(1)
-                                end(Error.NONE)
-                            with m.Default():
-                                m.next = "RESULT"
-
-                done(another)
-            with m.State("RESULT"):
-                with m.If(self.convert_out):
-                    m.next = "FINISH"
-            with m.State("FINISH"):
-                m.d.comb += self.finish.eq(1)
-                m.d.comb += self.forwarded.eq(operation == Command.FORWARD)
-                end(Error.NONE)
-
-            with m.State("RANGE"):
-                m.d.comb += [
-                    self.start.valid.eq(1),
-                    self.start.payload.first.eq(row),
-                    self.start.payload.last.eq(Mux(operation == Command.LOAD, row, last_row)),
-                ]
-                with m.Switch(operation):
-                    with m.Case(Command.LOAD):
-                        m.d.comb += self.start.payload.kind.eq(RangeKind.LOAD)
-                    with m.Case(Command.INIT):
-                        m.d.comb += self.start.payload.kind.eq(RangeKind.INIT)
-                    with m.Default():
-                        m.d.comb += self.start.payload.kind.eq(RangeKind.TRANSFER)
-                with m.If(self.start.ready):
-                    m.next = "TRANSFER"
-            with m.State("RESUME"):
-                m.d.comb += self.resume.eq(1)
-                m.d.comb += self.abort.eq(operation == Command.ABORT)
-                m.next = "TRANSFER"
-            with m.State("TRANSFER"):
-                m.d.comb += self.abort.eq(self.command & (word.opcode == Command.ABORT))
-                m.d.sync += silence.eq(Mux(self.weights_open & self.silent, silence + 1, 0))
-                m.d.comb += self.weights_timeout.eq(
-                    self.weights_open & (silence >= self.stream_timeout)
-                )
-                m.d.comb += self.drop.eq(self.weights_timeout)
-                # The reason may be gone when the sequencer answers.
-                with m.If(self.phase_done & self.phase_failed):
-                    m.d.sync += range_failure.eq(self._failure(m))
-                with m.If(self.transfer_answered):
-                    with m.If(self.transfer_error == Error.MACRO_TIMEOUT):
-                        end(range_failure)
-                    with m.Else():
-                        end(self.transfer_error)
-
-            with m.State("IDLE_CYCLES"):
-                ask(Phase.IDLE, "LAST_PHASE")
-            with m.State("PRECHARGE"):
-                ask(Phase.PRECHARGE, "LAST_PHASE")
-            with m.State("LAST_PHASE"):
-                done(lambda: end(Error.NONE))
-            with m.State("PROGRAM_SELECT"):
-                padded = Cat(self.column_enable, Signal(column_groups * lanes - spec.columns))
-                m.d.comb += [
-                    self.select_write.eq(1),
-                    self.select_group.eq(group),
-                    self.select_mask.eq(padded.word_select(group, lanes)),
-                ]
-                m.d.sync += group.eq(group + 1)
-                with m.If(group == column_groups - 1):
-                    m.next = "PROGRAM_LATCH"
-            with m.State("PROGRAM_LATCH"):
-                m.d.comb += [
-                    self.set_write.eq(1),
-                    self.set_column.eq(column),
-                    self.set_code.eq(flags.step_code),
-                    self.set_minus.eq(flags.minus),
-                ]
-                m.d.sync += column.eq(column + 1)
-                with m.If(column == spec.columns - 1):
-                    m.next = "PROGRAM_RESET"
-            with m.State("PROGRAM_RESET"):
-                ask(Phase.RESET, "PROGRAM_RESET_PHASE")
-            with m.State("PROGRAM_RESET_PHASE"):
-                done(go("PROGRAM_SET"))
-            with m.State("PROGRAM_SET"):
-                ask(Phase.SET, "LAST_PHASE")
-
+            walk.states()
             with m.State("ANSWER"):
-                m.d.comb += [self.answered.eq(1), self.error.eq(answer)]
+                m.d.comb += [self.answered.eq(1), self.error.eq(walk.answer)]
                 m.next = "IDLE"
 
         m.d.comb += self.busy.eq(~fsm.ongoing("IDLE"))
@@ -465,62 +196,6 @@ class Controller(wiring.Component):
         with m.If(self.transfer_working):
             m.d.sync += self.columns_held.eq(0)
         return m
-
-    def _failure(self, m: Module) -> Signal:
-        """Why a phase failed: the tile was made safe, disarmed, or the macro was silent."""
-        failure = Signal(ERROR_BITS)
-        m.d.comb += failure.eq(
-            Mux(
-                self.enable,
-                Error.MACRO_TIMEOUT,
-                Mux(self.safe, Error.SAFE, Error.NOT_ARMED),
-            )
-        )
-        return failure
-
-    def _refusal(self, m: Module) -> Signal:
-        """Why the command on offer cannot be taken; the first reason counts."""
-        spec, word = self.spec, self.word
-        refusal = Signal(ERROR_BITS)
-        opcode = word.opcode
-        known = Signal()
-        with m.Switch(opcode):
-            for command in Command:
-                with m.Case(command):
-                    m.d.comb += known.eq(command != Command.BACKWARD or spec.rows > 1)
-        is_range = (opcode == Command.TRANSFER) | (opcode == Command.INIT)
-        takes_row = is_range | (opcode == Command.LOAD) | (opcode == Command.READ)
-        bringup = (opcode == Command.PROGRAM) | (opcode == Command.PRECHARGE)
-        passive = (opcode == Command.IDLE) | (opcode == Command.ABORT)
-        forced = (opcode == Command.INIT) & word.force
-        covers = (self.first <= self.journal_row) & (self.journal_row <= self.last)
-        with_row = (opcode == Command.RESUME) | (opcode == Command.READ) | passive
-        bad_rows = (takes_row | bringup) & (self.first >= spec.rows)
-        bad_range = is_range & ((self.last >= spec.rows) | (self.first > self.last))
-        update = opcode == Command.UPDATE
-        no_rows = update & ~word.new_rows & ~self.rows_held
-        no_columns = update & ~word.new_columns & ~self.columns_held
-        with m.If(~known):
-            m.d.comb += refusal.eq(Error.UNKNOWN_COMMAND)
-        with m.Elif(~self.enable & self.safe):
-            m.d.comb += refusal.eq(Error.SAFE)
-        with m.Elif(~self.enable):
-            m.d.comb += refusal.eq(Error.NOT_ARMED)
-        with m.Elif(self.unknown & (opcode != Command.INIT) & (opcode != Command.IDLE)):
-            m.d.comb += refusal.eq(Error.STATE_UNKNOWN)
-        with m.Elif(self.journal_valid & ~with_row & ~(forced & covers)):
-            m.d.comb += refusal.eq(Error.ROW_INCOMPLETE)
-        with m.Elif(bad_rows | bad_range):
-            m.d.comb += refusal.eq(Error.BAD_ROWS)
-        with m.Elif((opcode == Command.IDLE) & (self.idle_cycles == 0)):
-            m.d.comb += refusal.eq(Error.BAD_VALUE)
-        with m.Elif((opcode == Command.READ) & (word.pair > max(PairCode))):
-            m.d.comb += refusal.eq(Error.BAD_VALUE)
-        with m.Elif(bringup & ~self.bringup):
-            m.d.comb += refusal.eq(Error.NOT_BRINGUP)
-        with m.Elif(no_rows | no_columns):
-            m.d.comb += refusal.eq(Error.NO_VECTOR)
-        return refusal
 
     def _begin(self, m: Module) -> None:
         """The first state of the command on offer."""

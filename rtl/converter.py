@@ -125,9 +125,9 @@ class Converter(wiring.Component):
     """All conversions of a tile; see the head of the file.
 
     `beat` announces `group` of raw codes, sign-extended; `last`, that it is the side's last group;
-    `conversion_last`, that the conversion is the last of its set. `o_slopes` says where the
-    clipped ReLU has slope one, `o_rails` how many raw codes of a FORWARD or BACKWARD stand at a
-    rail. The windows are used while idle.
+    `conversion_last`, that the conversion is the last of its set. `o_slopes` says where errors pass
+    the neurons (`segment_passes` is their table, where the tile has one), `o_rails` how many raw
+    codes of a FORWARD or BACKWARD stand at a rail. The windows are used while idle.
     """
 
     start: Signal
@@ -140,6 +140,7 @@ class Converter(wiring.Component):
     column_enable: Signal
     forward_dither: Signal
     backward_dither: Signal
+    segment_passes: Signal
     o_valid: Signal
     o_use: Signal
     o_group: Signal
@@ -155,7 +156,7 @@ class Converter(wiring.Component):
         self.spec = spec
         self.lanes = spec.converters.lanes
         self.row_groups, self.column_groups = groups(spec, spec.rows), groups(spec, spec.columns)
-        fraction_bits = spec.converters.calibration_log2
+        fraction_bits, segments = spec.converters.calibration_log2, spec.neurons.segments
         group_bits = index_bits(max(self.row_groups, self.column_groups))
         forward_bits = spec.forward_code.bits + fraction_bits
         backward_bits = spec.backward_code.bits + fraction_bits
@@ -171,6 +172,7 @@ class Converter(wiring.Component):
                 "column_enable": In(spec.columns),
                 "forward_dither": In(max(1, fraction_bits)),
                 "backward_dither": In(max(1, fraction_bits)),
+                **({"segment_passes": In(segments)} if segments else {}),
                 "o_valid": Out(1),
                 "o_use": Out(USE_BITS),
                 "o_group": Out(group_bits),
@@ -278,7 +280,11 @@ class Converter(wiring.Component):
                     ]
                 with m.Default():
                     m.d.comb += code.eq(saturate(mean, spec.weight_code))
-            m.d.comb += slope.eq(neuron.slope(code, spec.forward_code))
+            if spec.neurons.segments:
+                passes = neuron.segment_slope(code, spec.forward_code, self.segment_passes)
+            else:
+                passes = neuron.slope(code, spec.forward_code)
+            m.d.comb += slope.eq(passes)
             codes.append(code)
             slopes.append(slope)
             rails.append(at_rail)

@@ -1,4 +1,4 @@
-"""Neurons: shift, clipped ReLU, its slope, and the gain of column codes.
+"""Neurons: clipped ReLU or a table of segments, its derivative, and the gain of column codes.
 
 Each works on `lanes` codes at a time, lane 0 lowest, and holds no register.
 """
@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import exact_log2
 
 from rtl.formats import round_half_even
 from spec.formats import Signed, SignMagnitude, Unsigned
+from spec.segments import SLOPE, value_shift
 from spec.tile import COLUMN_SHIFT
 
 
@@ -47,6 +49,72 @@ class Activation(wiring.Component):
             shift = magnitude_bits - self.row_code.bits
             shifted = round_half_even(m, positive, shift, f"shifted_{lane}")
             m.d.comb += self.row_codes[lane].eq(Mux(shifted > high, high, shifted))
+        return m
+
+
+def place(value: Value, code: Signed, segments_log2: int) -> tuple[Value, Value]:
+    """The segment of a FORWARD code, and how far within it the code is."""
+    # Counted from the most negative code: its sign turned round.
+    risen = Cat(value[: code.bits - 1], ~value[code.bits - 1])
+    width = code.bits - segments_log2
+    return risen[width:], risen[:width]
+
+
+def segment_slope(value: Value, code: Signed, passes: Signal) -> Value:
+    """Whether errors pass a FORWARD code: its segment, at a corner the one before too, no rail."""
+    number, within = place(value, code, exact_log2(len(passes)))
+    before = Cat(Const(0, 1), passes[:-1])
+    inside = within.any() | before.bit_select(number, 1)
+    return passes.bit_select(number, 1) & inside & (value < code.high)
+
+
+class Segments(wiring.Component):
+    """Signed FORWARD codes to row codes by a table: a line in each of 2^segments_log2 segments.
+
+    `bases` and `slopes` are the table, segment 0 lowest. A multiplier a lane, of a slope and the
+    bits of a code below its segment's number.
+    """
+
+    codes: Any
+    bases: Signal
+    slopes: Signal
+    row_codes: Any
+
+    def __init__(self, code: Signed, row_code: Unsigned, segments_log2: int, lanes: int) -> None:
+        """`segments_log2` is at least 1, and leaves a bit of the code."""
+        self.code, self.row_code, self.lanes = code, row_code, lanes
+        self.segments_log2 = segments_log2
+        super().__init__(
+            {
+                "codes": In(data.ArrayLayout(signed(code.bits), lanes)),
+                "bases": In(row_code.bits << segments_log2),
+                "slopes": In(SLOPE.bits << segments_log2),
+                "row_codes": Out(data.ArrayLayout(row_code.bits, lanes)),
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """Select, multiply, add, round to even, clip."""
+        m = Module()
+        high, bits = self.row_code.high, self.row_code.bits
+        shift = value_shift(self.code, self.row_code)
+        width = self.code.bits - self.segments_log2
+        line_bits = max(bits + 1 + shift, SLOPE.bits + width) + 1
+        for lane in range(self.lanes):
+            number, within = place(self.codes[lane], self.code, self.segments_log2)
+            base = Signal(bits, name=f"base_{lane}")
+            slope = Signal(signed(SLOPE.bits), name=f"slope_{lane}")
+            rise = Signal(signed(SLOPE.bits + width), name=f"rise_{lane}")
+            line = Signal(signed(line_bits), name=f"line_{lane}")
+            m.d.comb += [
+                base.eq(self.bases.word_select(number, bits)),
+                slope.eq(self.slopes.word_select(number, SLOPE.bits)),
+                rise.eq(slope * within),
+                line.eq((base << shift) + rise),
+            ]
+            rounded = round_half_even(m, line, shift, f"rounded_{lane}")
+            clipped = Mux(rounded < 0, 0, Mux(rounded > high, high, rounded))
+            m.d.comb += self.row_codes[lane].eq(clipped)
         return m
 
 

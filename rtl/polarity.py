@@ -5,7 +5,7 @@ A write takes effect in the next cycle. `any_normal` and `any_inverted` say whic
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -14,16 +14,14 @@ from amaranth.utils import ceil_log2
 class PolarityBank(wiring.Component):
     """Bits of `rows` rows. `write` puts `polarity` into `row`; a row out of range changes nothing.
 
-    `bits` is lower_swap of each row; `live` (rows,) are those of polarity `phase`. `read_bit`
-    is the bit of `read_row` a cycle before: one of many is found too slowly for the same cycle.
+    `bits` is lower_swap of each row. `read_bit` is the bit of `read_row` a cycle before: one of
+    many is found too slowly for the same cycle.
     """
 
     write: Signal
     row: Signal
     polarity: Signal
-    phase: Signal
     bits: Signal
-    live: Signal
     read_row: Signal
     read_bit: Signal
     any_normal: Signal
@@ -37,9 +35,7 @@ class PolarityBank(wiring.Component):
                 "write": In(1),
                 "row": In(max(1, ceil_log2(rows))),
                 "polarity": In(1),
-                "phase": In(1),
                 "bits": Out(rows),
-                "live": Out(rows),
                 "read_row": In(max(1, ceil_log2(rows))),
                 "read_bit": Out(1),
                 "any_normal": Out(1),
@@ -67,6 +63,5 @@ class PolarityBank(wiring.Component):
         m.d.comb += [
             self.any_inverted.eq(inverted != 0),
             self.any_normal.eq(inverted != self.rows),
-            self.live.eq(Mux(self.phase, self.bits, ~self.bits)),
         ]
         return m

@@ -26,8 +26,9 @@ from rtl.transfer import TransferSequencer, set_table
 from rtl.update_stream import UpdateStream
 from rtl.vector_input import VectorInput
 from rtl.vector_output import VectorOutput
-from rtl.windows import LineBits, Windows
+from rtl.windows import LineBits, Windows, Words
 from spec.commands import Destination, Error, RangeKind, VectorFormat
+from spec.segments import SLOPE, clipped_relu
 from spec.tile import TileSpec
 
 
@@ -85,6 +86,7 @@ class Tile(wiring.Component):
         m.submodules.journal = self.journal = Journal(spec)
         m.submodules.set_table = self.set_table = set_table(spec)
         m.submodules.column_enable = self.column_enable = LineBits(spec.columns)
+        self._segments(m)
         m.submodules.known = self.known = Known(spec)
         m.submodules.row_stream = self.row_stream = UpdateStream(spec, "row")
         m.submodules.column_stream = self.column_stream = UpdateStream(spec, "column")
@@ -121,6 +123,21 @@ class Tile(wiring.Component):
         self._conversions(m, soft_reset)
         connect(m, self.transfer.journal, self.journal.sequencer)
         return m
+
+    def _segments(self, m: Module) -> None:
+        """The neurons' table, if the spec has one."""
+        spec = self.spec
+        self.segments: dict[str, Words] = {}
+        if spec.neurons.segments == 0:
+            return
+        first = clipped_relu(spec.forward_code, spec.row_code, spec.neurons.segments)
+        for name, words, bits in (
+            ("segment_bases", first.bases, spec.row_code.bits),
+            ("segment_slopes", first.slopes, SLOPE.bits),
+            ("segment_passes", first.passes, 1),
+        ):
+            m.submodules[name] = self.segments[name] = table = Words(words, bits)
+            connect(m, getattr(self.windows, name), table.window)
 
     def _host(self, m: Module) -> None:
         """AXI4-Lite, registers, windows."""
@@ -305,7 +322,11 @@ class Tile(wiring.Component):
             output.drop.eq(soft_reset),
             output.backward_shift.eq(bank.control.backward_shift),
             controller.output_free.eq(output.free),
+            controller.output_stalled.eq(output.stalled),
         ]
+        for name, table in self.segments.items():
+            user = converter if name == "segment_passes" else output
+            m.d.comb += getattr(user, name).eq(table.words)
         with m.Switch(controller.convert_use):
             with m.Case(Use.FORWARD):
                 raw = bank.control.raw_forward

@@ -1,7 +1,7 @@
 """Holds one vector of results, makes row or column codes of it, sends it as a packet.
 
 The first beat is offered four cycles after `finish`; then one a cycle, as fast as they are taken.
-While a vector is held, `free` is low: nothing may be written.
+`free` is low from `finish` until the last beat has been taken: nothing may be written meanwhile.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from amaranth.utils import exact_log2
 
 from rtl.axi_stream import DESTINATION_BITS, AxiStream, AxiStreamSignature
 from rtl.converter import CODE_BITS
-from rtl.neuron import Activation, ColumnGain
+from rtl.neuron import Activation, ColumnGain, Segments
 from rtl.phase import index_bits
 from spec.commands import VectorFormat
+from spec.segments import SLOPE
 from spec.tile import COLUMN_SHIFT, TileSpec
 
 FORMAT_BITS = max(VectorFormat).bit_length()
@@ -33,7 +34,9 @@ class VectorOutput(wiring.Component):
     `backward_shift` must hold while a vector is sent.
 
     `drop` forgets the vector. A beat on offer stays until it is taken, and a packet begun is ended
-    by a beat without bytes, so that whoever receives it sees it short.
+    by a beat without bytes, so that whoever receives it sees it short. `stalled`: a beat is on
+    offer, and nobody takes it. `segment_bases` and `segment_slopes` are the neurons' table, where
+    the tile has one.
     """
 
     write: Signal
@@ -42,8 +45,11 @@ class VectorOutput(wiring.Component):
     finish: Signal
     packet: Any
     free: Signal
+    stalled: Signal
     backward_shift: Signal
     drop: Signal
+    segment_bases: Signal
+    segment_slopes: Signal
     o: AxiStream
 
     def __init__(self, spec: TileSpec) -> None:
@@ -66,11 +72,19 @@ class VectorOutput(wiring.Component):
                 "finish": In(1),
                 "packet": In(packet),
                 "free": Out(1),
+                "stalled": Out(1),
                 "backward_shift": In(signed(COLUMN_SHIFT.bits)),
                 "drop": In(1),
+                **self._table(),
                 "o": Out(AxiStreamSignature(self.axis_bytes)),
             }
         )
+
+    def _table(self) -> dict[str, wiring.Member]:
+        spec = self.spec
+        bits = {"segment_bases": spec.row_code.bits, "segment_slopes": SLOPE.bits}
+        segments = spec.neurons.segments
+        return {name: In(segments * width) for name, width in bits.items() if segments}
 
     def elaborate(self, platform: object) -> Module:
         """What a drop clears, and the register at the pins, which it must not."""
@@ -79,12 +93,18 @@ class VectorOutput(wiring.Component):
         m.submodules.reader = ResetInserter(self.drop)(cleared)
         valid, ready, last, keep = Signal(), Signal(), Signal(), Signal(self.axis_bytes)
         held: Any = Signal(self.packet.shape())
-        codes = self._reader(cleared, held, valid, ready, last, keep)
+        sending = Signal()
+        codes = self._reader(cleared, held, sending, valid, ready, last, keep)
 
         port = self.o
         begun, ending = Signal(), Signal()
         room = Signal()
-        m.d.comb += [room.eq(port.tready | ~port.tvalid), ready.eq(room & ~ending)]
+        m.d.comb += [
+            room.eq(port.tready | ~port.tvalid),
+            ready.eq(room & ~ending),
+            self.free.eq(~sending & ~port.tvalid & ~ending),
+            self.stalled.eq(~room),
+        ]
         with m.If(room):
             m.d.sync += port.tvalid.eq(0)
             with m.If(ending):
@@ -104,7 +124,14 @@ class VectorOutput(wiring.Component):
         return m
 
     def _reader(
-        self, m: Module, held: Any, valid: Signal, ready: Signal, last: Signal, keep: Signal
+        self,
+        m: Module,
+        held: Any,
+        sending: Signal,
+        valid: Signal,
+        ready: Signal,
+        last: Signal,
+        keep: Signal,
     ) -> Signal:
         """The vector, read a beat at a time: the codes of a beat, RAW ones in the lower half.
 
@@ -124,11 +151,11 @@ class VectorOutput(wiring.Component):
             write.en.eq(self.write << (self.group[:part_bits] if part_bits else Const(0))),
         ]
 
-        raw, sending, reading = Signal(), Signal(), Signal()
+        raw, reading = Signal(), Signal()
         beat = Signal(range(-(-self.most_codes * CODE_BYTES // self.axis_bytes) + 1))
         last_byte = Signal(range(self.most_codes * CODE_BYTES))
         beat_bits = exact_log2(self.axis_bytes)
-        m.d.comb += [raw.eq(held.format == VectorFormat.RAW), self.free.eq(~sending)]
+        m.d.comb += raw.eq(held.format == VectorFormat.RAW)
         with m.If(self.finish & (self.packet.count != 0)):
             asked = self.packet
             length = Mux(asked.format == VectorFormat.RAW, asked.count << 1, asked.count)
@@ -182,7 +209,14 @@ class VectorOutput(wiring.Component):
     def _bytes(self, m: Module, codes: Signal, vector_format: Value) -> Signal:
         """The bytes of a beat's codes."""
         spec, lanes = self.spec, self.axis_bytes
-        m.submodules.activation = neurons = Activation(spec.forward_code, spec.row_code, lanes)
+        code, row_code = spec.forward_code, spec.row_code
+        if segments_log2 := spec.neurons.segments_log2:
+            neurons = Segments(code, row_code, segments_log2, lanes)
+            m.d.comb += neurons.bases.eq(self.segment_bases)
+            m.d.comb += neurons.slopes.eq(self.segment_slopes)
+        else:
+            neurons = Activation(code, row_code, lanes)
+        m.submodules.activation = neurons
         m.submodules.gain = gain = ColumnGain(spec.backward_code, spec.column_code, lanes)
         m.d.comb += gain.shift.eq(self.backward_shift)
         given = Signal(8 * self.axis_bytes)

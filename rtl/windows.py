@@ -5,6 +5,7 @@ The host reaches them only while the tile is idle; the bank sees to that.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from amaranth.hdl import Module, Mux, Signal
@@ -30,6 +31,9 @@ class Windows(wiring.Component):
     backward_offsets: Any
     set_table: Any
     journal_codes: Any
+    segment_bases: Any
+    segment_slopes: Any
+    segment_passes: Any
 
     def __init__(self, spec: TileSpec) -> None:
         """The memories are those of spec/registers.py."""
@@ -88,4 +92,37 @@ class LineBits(wiring.Component):
         m.d.comb += chosen.eq((window.use & window.write) << window.index)
         m.d.sync += self.bits.eq(self.bits & ~chosen | Mux(window.data, chosen, 0))
         m.d.sync += [found.eq(self.bits.bit_select(window.index, 1)), window.value.eq(found)]
+        return m
+
+
+class Words(wiring.Component):
+    """A few words that the host alone writes, all to be seen at once. `value` as a memory's."""
+
+    window: Any
+    words: Signal
+
+    def __init__(self, first: Sequence[int], bits: int) -> None:
+        """`first` is what they are at first; `words` has word 0 lowest."""
+        self.count, self.bits = len(first), bits
+        mask = (1 << bits) - 1
+        joined = sum((word & mask) << (bits * place) for place, word in enumerate(first))
+        super().__init__(
+            {
+                "window": In(window_signature(self.count, bits)),
+                # The stubs know the older word for it only.
+                "words": Out(self.count * bits, init=joined),  # pyright: ignore[reportCallIssue]
+            }
+        )
+
+    def elaborate(self, platform: object) -> Module:
+        """A decoder and a selector with two registers, as a memory has."""
+        m = Module()
+        window, found = self.window, Signal(self.bits)
+        for place in range(self.count):
+            with m.If(window.use & window.write & (window.index == place)):
+                m.d.sync += self.words.word_select(place, self.bits).eq(window.data)
+        m.d.sync += [
+            found.eq(self.words.word_select(window.index, self.bits)),
+            window.value.eq(found),
+        ]
         return m

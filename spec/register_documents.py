@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from enum import IntEnum
 
 from spec.commands import Command, Error
+from spec.ports import port_table
 from spec.registers import (
     ADDRESS_BITS,
     WORD_BITS,
@@ -88,11 +89,11 @@ def markdown(spec: TileSpec, name: str) -> str:
     """The map as a document; `name` says which tile the reset values and limits are of."""
     table = registers(spec)
     lines = [
-        "# Registers",
+        "# Registers and ports",
         "",
-        "Made from `spec/registers.py` by `make docs`; change that file, not this one. Values "
-        f"after reset, limits and lengths are those of the preset `{name}`; the rest holds for any "
-        "tile.",
+        "Made from `spec/registers.py` and `spec/ports.py` by `make docs`; change those, not this. "
+        f"Values after reset, limits and lengths are those of the preset `{name}`; the rest holds "
+        "for any tile.",
         "",
         f"Words of {WORD_BITS} bits at byte offsets, over AXI4-Lite with {ADDRESS_BITS} address "
         "bits. Bits that are not listed read as 0 and are ignored in a write. An access that fails "
@@ -132,8 +133,19 @@ def markdown(spec: TileSpec, name: str) -> str:
             f"{kind}, {window.element.bits} bit | {text} |"
         ]
     lines += ["", "Signed elements are read and written as 32 bits with their sign."]
-    lines += ["", "## Commands", "", *_codes(Command), "", "## Errors", "", *_codes(Error), ""]
+    lines += ["", "## Commands", "", *_codes(Command), "", "## Errors", "", *_codes(Error)]
+    lines += ["", "## Ports", "", *_ports(spec), ""]
     return "\n".join(lines)
+
+
+def _ports(spec: TileSpec) -> Iterable[str]:
+    yield (
+        f"Of the top module, here `crosstile_{spec.rows}x{spec.columns}`. A sentence names other "
+        "ports of its group without their prefix. What happens at them, cycle by cycle, is in the "
+        "[theory of operation](theory-of-operation.md#the-macros-pins)."
+    )
+    yield ""
+    yield from port_table(spec)
 
 
 def _section(register: Register) -> Iterable[str]:

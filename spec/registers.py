@@ -12,12 +12,13 @@ from enum import Enum, IntEnum
 from spec.commands import Command, Error, PairCode, RangeKind
 from spec.formats import Signed, Unsigned
 from spec.lfsr import DRAW_BITS, LFSR_BITS
+from spec.segments import SLOPE, SLOPE_FRACTION
 from spec.tile import SET_STEP_CODES, TileSpec
 
 IDENTITY = 0x4C495443
 """What ID reads: "CTIL" in the order of its bytes."""
 
-VERSION = (0, 1, 0)
+VERSION = (0, 2, 0)
 """Of this map: major, minor, patch. A change that a driver can see raises major or minor."""
 
 WORD_BITS = 32
@@ -77,6 +78,9 @@ class WindowCode(IntEnum):
     BACKWARD_OFFSETS = 3
     SET_TABLE = 4
     JOURNAL_CODES = 5
+    SEGMENT_BASES = 6
+    SEGMENT_SLOPES = 7
+    SEGMENT_PASSES = 8
 
 
 class StreamMode(IntEnum):
@@ -222,7 +226,21 @@ class Window:
 
 def windows(spec: TileSpec) -> tuple[Window, ...]:
     """The windows of a tile, in the order of their codes."""
-    fraction = spec.converters.calibration_log2
+    fraction, segments = spec.converters.calibration_log2, spec.neurons.segments
+    table = (
+        Window(
+            WindowCode.SEGMENT_BASES, segments, spec.row_code,
+            "row code at the first FORWARD code of each segment, segment 0 the most negative",
+        ),
+        Window(
+            WindowCode.SEGMENT_SLOPES, segments, SLOPE,
+            f"slope of each segment, in 2^-{SLOPE_FRACTION} of full scale to full scale",
+        ),
+        Window(
+            WindowCode.SEGMENT_PASSES, segments, Unsigned(1),
+            "segments that errors pass: where a HIDDEN tile keeps its column codes",
+        ),
+    )  # fmt: skip
     return (
         Window(
             WindowCode.POLARITY, spec.rows, Unsigned(1),
@@ -251,6 +269,7 @@ def windows(spec: TileSpec) -> tuple[Window, ...]:
             WindowCode.JOURNAL_CODES, spec.columns, spec.weight_code,
             "codes of the row in the journal", True,
         ),
+        *(table if segments else ()),
     )  # fmt: skip
 
 
@@ -312,6 +331,8 @@ def _identity(spec: TileSpec) -> tuple[Register, ...]:
                      "log2 of the bytes of a stream's beat"),
             constant("SET_TABLE_ENTRIES", 16, 9, spec.set_table_entries,
                      "entries of the SET table"),
+            constant("SEGMENTS_LOG2", 25, 4, spec.neurons.segments_log2,
+                     "log2 of the segments of the neurons' table; 0: none, and no window to it"),
             constant("POLARITY_INVERSION", 30, 1, int(transfer.polarity_inversion),
                      "a transfer inverts its row's polarity"),
             constant("PROGRAM_PCM", 31, 1, int(transfer.program_pcm),
@@ -355,7 +376,7 @@ def _control(spec: TileSpec) -> tuple[Register, ...]:
             setting("ARM", 0, 1, "let the outputs to the array be live"),
             setting("BRINGUP", 1, 1, "allow PROGRAM and PRECHARGE"),
             setting("HIDDEN", 2, 1,
-                    "apply the derivative of the clipped ReLU to column codes as they enter"),
+                    "apply the neurons' derivative to column codes as they enter"),
             setting("RAW_FORWARD", 3, 1,
                     "FORWARD gives converter codes of two bytes, not row codes"),
             setting("RAW_BACKWARD", 4, 1,
@@ -445,7 +466,8 @@ def _state(spec: TileSpec) -> tuple[Register, ...]:
             Field("FORWARD", 0, dither, Access.OWNED, "of FORWARD"),
             Field("BACKWARD", HALF, dither, Access.OWNED, "of BACKWARD"),
         )),
-        timeout("STREAM_TIMEOUT", 0x54, 1 << 20, "a stream of the host"),
+        timeout("STREAM_TIMEOUT", 0x54, 1 << 20,
+                "a stream of the host, in or out, that a command waits for"),
         timeout("MACRO_TIMEOUT", 0x58, 1 << 16, "the array macro"),
     )  # fmt: skip
 
@@ -472,8 +494,8 @@ def _window(spec: TileSpec) -> tuple[Register, ...]:
     return (
         Register("WINDOW", 0x74, "Which memory WINDOW_DATA reaches; a write sets WINDOW_INDEX to "
                  "0.", (
-            Field("SELECT", 0, 3, Access.CONFIGURATION, "the memory", values=WindowCode,
-                  maximum=max(WindowCode)),
+            Field("SELECT", 0, 4, Access.CONFIGURATION, "the memory", values=WindowCode,
+                  maximum=memories[-1].code),
         )),
         Register("WINDOW_INDEX", 0x78, "The element that WINDOW_DATA reaches next; a write must be "
                  "below the length of the memory.", (

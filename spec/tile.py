@@ -36,6 +36,25 @@ class CodeSpec:
 
 
 @dataclass(frozen=True)
+class NeuronSpec:
+    """What makes row codes of FORWARD's codes."""
+
+    segments_log2: int = parameter(
+        0,
+        "log2 of the segments of the neurons' table, 4 is much; 0: no table, the clipped ReLU "
+        "alone. Training keeps the clipped ReLU, which is what the table holds at first",
+        tag="design",
+        low=0,
+        high=6,
+    )
+
+    @property
+    def segments(self) -> int:
+        """Segments of the table; 0: there is none."""
+        return 1 << self.segments_log2 if self.segments_log2 else 0
+
+
+@dataclass(frozen=True)
 class UpdateSpec:
     """UPDATE: pulse streams of `slots` slots on rows and columns."""
 
@@ -272,6 +291,7 @@ class TileSpec:
         low=-4, high=4,
     )  # fmt: skip
     codes: CodeSpec = field(default_factory=CodeSpec)
+    neurons: NeuronSpec = field(default_factory=NeuronSpec)
     update: UpdateSpec = field(default_factory=UpdateSpec)
     converters: ConverterSpec = field(default_factory=ConverterSpec)
     transfer: TransferSpec = field(default_factory=TransferSpec)
@@ -280,8 +300,10 @@ class TileSpec:
 
     def __post_init__(self) -> None:
         """Check every field and the relations between them."""
-        parts = (self.codes, self.update, self.converters, self.transfer, self.timing, self.host)
-        for part in (self, *parts):
+        for part in (
+            self, self.codes, self.neurons, self.update, self.converters, self.transfer,
+            self.timing, self.host,
+        ):  # fmt: skip
             check_fields(part)
         slots, transfer, timing = self.update.slots, self.transfer, self.timing
         if slots & (slots - 1):
@@ -291,6 +313,13 @@ class TileSpec:
                 raise InputError(f"{name}={value}: give a power of two")
         if self.host.synchroniser_flops == 1:
             raise InputError("synchroniser_flops=1: one flip-flop is too few; give 0, 2, 3 or 4")
+        # A segment has a code of the converter or more, and begins at a whole row code.
+        most = min(self.converters.forward_bits - 1, self.codes.pwm_bits + 1)
+        if self.neurons.segments_log2 > most:
+            raise InputError(
+                f"segments_log2={self.neurons.segments_log2}: give at most {most}, or raise "
+                "forward_bits and pwm_bits"
+            )
         if timing.set_step_max_ns < timing.set_step_min_ns:
             raise InputError("set_step_max_ns: give a value of at least set_step_min_ns")
         weight_limit = Signed(self.converters.read_bits).high

@@ -1,8 +1,9 @@
 """An array macro in which a soft reset falls: the part of an event that still happens.
 
-An event begun takes its whole nominal time. PRECHARGE, RESET and SET complete; a drive phase
-completes and its charge is lost; an UPDATE is the slots delivered, and has had its ordinal; of a
-conversion only what was returned has drawn noise.
+An event begun takes its whole nominal time, but for IDLE, of which only the cycles that passed have
+passed. PRECHARGE, RESET and SET complete; a drive phase completes and its charge is lost; an UPDATE
+is the slots delivered, and has had its ordinal; of a conversion only what was returned has drawn
+noise.
 """
 
 from __future__ import annotations
@@ -25,18 +26,26 @@ class InterruptedArray:
         self.events = 0
         """Boundary events begun."""
         self._cut_at = NEVER
-        self._slots = self._conversions = 0
+        self._slots = self._conversions = self._idle_cycles = 0
         self._begun = True
 
-    def cut(self, event: int, slots: int = 0, conversions: int = 0, begun: bool = True) -> None:
+    def cut(
+        self,
+        event: int,
+        slots: int = 0,
+        conversions: int = 0,
+        begun: bool = True,
+        idle_cycles: int = 0,
+    ) -> None:
         """Let a soft reset fall in boundary event number `event` from now; 0 is the next.
 
         Where it is an UPDATE, `slots` are delivered; where a conversion, `conversions` (of its
-        repeats) are returned, and the next has `begun` or not. With all of them, it falls between
-        this event and the next.
+        repeats) are returned, and the next has `begun` or not; where an IDLE, `idle_cycles` have
+        passed. With all of them, it falls between this event and the next.
         """
         self._cut_at = self.events + event
         self._slots, self._conversions, self._begun = slots, conversions, begun
+        self._idle_cycles = idle_cycles
 
     def _falls_here(self) -> bool:
         self.events += 1
@@ -91,14 +100,15 @@ class InterruptedArray:
         if falls_here:
             self._end()
 
-    def wait(self, duration_ns: int) -> None:
-        """Let analog time pass."""
-        falls_here = self._falls_here()
-        self.array.wait(duration_ns)
-        if falls_here:
-            self._end()
-
     # -- in parts ----------------------------------------------------------------------------
+
+    def wait(self, duration_ns: int) -> None:
+        """Let analog time pass: IDLE."""
+        if self._falls_here():
+            passed_ns = self._idle_cycles * self.array.spec.timing.cycle_ns
+            self.array.wait(min(duration_ns, passed_ns))
+            self._end()
+        self.array.wait(duration_ns)
 
     def update(
         self, row_words: NDArray[np.uint32], column_words: NDArray[np.uint32], charge: Mask

@@ -19,6 +19,10 @@ Then it takes its packets, rows before columns, each active at once. A side that
 STREAM_TIMEOUT; a bad one is SHORT_VECTOR, LONG_VECTOR or, of the right length, BAD_VALUE, and is
 thrown away: the vector active before stays. A LOAD that fails so has changed nothing.
 
+*Results.* There is room for one. FORWARD, BACKWARD and READ wait for it before they take a packet
+or ask the array for anything; where the host does not take the last result, STREAM_TIMEOUT ends
+them, nothing has happened, and a good packet waits on.
+
 *Unknown state.* `reset` makes the state unknown, and so do PROGRAM and PRECHARGE as they start. It
 ends when INIT has committed every row: `covered` counts them from row 0 up, one at a time, and a
 row out of turn counts for nothing. Or the host, having restored the polarity, says so.
@@ -27,7 +31,8 @@ row out of turn counts for nothing. Or the host, having restored the polarity, s
 dithers, offsets, tables, configuration (the enables among them), counters, `unknown` and `covered`;
 it clears held and waiting vectors, the derivative mask, an abort and the state within a row. What
 counts an event (attempts, dithers) counts when the event has returned. An UPDATE cut short takes
-its draws back; a CALIBRATE cut short leaves no good offset (`calibrated`).
+its draws back; a CALIBRATE cut short leaves no good offset (`calibrated`); an IDLE cut short has
+waited for the cycles that passed.
 
 *Ranges.* Rows next_row..last_row are to go; both are signed, and -1 is a last_row before row 0.
 ABORT completes the row in hand (while idle: that of a valid journal) and ends the range; with no
@@ -51,6 +56,7 @@ from golden.digital.transfer import Counters, Kind, State
 from spec.boundary import Pair, SoftReset
 from spec.commands import Command, Destination, Error, PairCode
 from spec.lfsr import LFSR_MASK
+from spec.segments import clipped_relu
 
 IntArray = NDArray[np.int64]
 
@@ -104,6 +110,9 @@ class CommandPort:
         self.forwards = 0
         """FORWARD commands answered without error."""
         self.results: list[tuple[Destination, IntArray]] = []
+        self.result_waits = False
+        """A result has not been taken: there is no room for another."""
+        self._takes = True
         self.on_step: Callable[[], object] | None = None
         """Called before every step of a row: where ABORT, or a SoftReset raised, may fall."""
         self._waiting: dict[Destination, IntArray] = {}
@@ -151,11 +160,31 @@ class CommandPort:
         self._waiting[destination] = packet
         return True
 
-    def _take(self, destination: Destination) -> IntArray | Error:
-        """The packet that waits, if it is good; it does not wait any more, good or bad."""
-        packet = self._waiting.pop(destination, None)
+    def take_results(self, takes: bool) -> None:
+        """Whether the host takes results from now on; if so, what stays here leaves at once."""
+        self._takes = takes
+        self.result_waits = self.result_waits and not takes
+
+    def _give(self, destination: Destination, codes: IntArray) -> None:
+        self.results.append((destination, codes))
+        self.result_waits = not self._takes
+
+    def _take(self, destination: Destination, gives: bool = False) -> IntArray | Error:
+        """The packet that waits, if it is good; it does not wait any more, good or bad.
+
+        For a command that `gives` a result a good one waits on where there is no room for that.
+        """
+        packet = self._waiting.get(destination)
         if packet is None:
             return Error.STREAM_TIMEOUT
+        fault = self._fault(destination, packet)
+        if fault is Error.NONE and gives and self.result_waits:
+            return Error.STREAM_TIMEOUT
+        del self._waiting[destination]
+        return packet if fault is Error.NONE else fault
+
+    def _fault(self, destination: Destination, packet: IntArray) -> Error:
+        """What is wrong with a packet."""
         spec = self.spec
         length = spec.rows - 1 if destination is Destination.ROWS else spec.columns
         if len(packet) != length:
@@ -165,7 +194,7 @@ class CommandPort:
             bad = (packet > spec.row_code.high).any()
         elif destination is Destination.COLUMNS:
             bad = (np.abs(packet) > spec.column_code.high).any()
-        return Error.BAD_VALUE if bad else packet
+        return Error.BAD_VALUE if bad else Error.NONE
 
     # -- commands ----------------------------------------------------------------------------
 
@@ -234,22 +263,24 @@ class CommandPort:
         return next((error for error, holds in refusals.items() if holds), Error.NONE)
 
     def _forward(self, request: Request) -> Error:
-        codes = self._take_rows()
+        codes = self._take_rows(gives=True)
         if isinstance(codes, Error):
             return codes
-        self.results.append((Destination.ROWS, self.control.forward(codes)))
+        self._give(Destination.ROWS, self.control.forward(codes))
         self.forwards += 1
         return Error.NONE
 
-    def _take_rows(self) -> IntArray | Error:
+    def _take_rows(self, gives: bool = False) -> IntArray | Error:
+        if self.spec.rows > 1:
+            return self._take(Destination.ROWS, gives)
         # The bias row alone has no codes, and so no packet.
-        return np.zeros(0, np.int64) if self.spec.rows == 1 else self._take(Destination.ROWS)
+        return Error.STREAM_TIMEOUT if gives and self.result_waits else np.zeros(0, np.int64)
 
     def _backward(self, request: Request) -> Error:
-        codes = self._take(Destination.COLUMNS)
+        codes = self._take(Destination.COLUMNS, gives=True)
         if isinstance(codes, Error):
             return codes
-        self.results.append((Destination.COLUMNS, self.control.backward(codes)))
+        self._give(Destination.COLUMNS, self.control.backward(codes))
         return Error.NONE
 
     def _update(self, request: Request) -> Error:
@@ -319,8 +350,10 @@ class CommandPort:
                 self.polarity_valid()
 
     def _read(self, request: Request) -> Error:
+        if self.result_waits:
+            return Error.STREAM_TIMEOUT
         codes = self.control.read(request.first, Pair[PairCode(request.pair).name])
-        self.results.append((Destination.WEIGHTS, codes))
+        self._give(Destination.WEIGHTS, codes)
         return Error.NONE
 
     def _calibrate(self, request: Request) -> Error:
@@ -389,7 +422,11 @@ class CommandPort:
     # -- resets ------------------------------------------------------------------------------
 
     def soft_reset(self) -> None:
-        """Clear what a soft reset clears, while no command runs. Within one, raise SoftReset."""
+        """Clear what a soft reset clears, while no command runs. Within one, raise SoftReset.
+
+        A result that the host does not take is cut short, but a beat on offer must stay, and the
+        packet's end behind it: there is no room before the host has taken them.
+        """
         self._waiting.clear()
         self.control.soft_reset()
 
@@ -399,6 +436,7 @@ class CommandPort:
         These are the SET table, the offsets, and the codes of a journal that is not valid now.
         """
         self.soft_reset()
+        self.result_waits = False
         control, transfers = self.control, self.control.transfers
         self.armed = self.bringup = self.calibrated = False
         self._lose_state()
@@ -406,6 +444,10 @@ class CommandPort:
         vars(control.counters).update(vars(Counters()))
         control.active[:] = True
         control.polarity.bits[:] = 0
+        if segments := self.spec.neurons.segments:
+            # It lies in registers, which have a value after reset.
+            spec = self.spec
+            control.set_segments(clipped_relu(spec.forward_code, spec.row_code, segments))
         for stream, code in (
             (control.row_stream, self.spec.row_code),
             (control.column_stream, self.spec.column_code),

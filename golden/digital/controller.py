@@ -16,6 +16,7 @@ from golden.digital.pulse_width import column_durations, row_durations
 from golden.digital.transfer import Counters, Kind, TransferSequencer, read_row, read_undriven
 from golden.digital.update_stream import UpdateStream
 from spec.boundary import ArrayMacro, Pair
+from spec.segments import Segments
 from spec.tile import TileSpec
 
 IntArray = NDArray[np.int64]
@@ -35,7 +36,8 @@ class TileController:
     ) -> None:
         """`set_table` (spec.set_table_entries,) of step codes; `lfsr_states` row and column.
 
-        `hidden` tiles apply the derivative of the clipped ReLU to their column codes.
+        `hidden` tiles apply the neurons' derivative to their column codes: that of the clipped
+        ReLU, unless `set_segments` says otherwise.
         """
         if set_table.shape != (spec.set_table_entries,):
             raise ValueError(f"SET table {set_table.shape}: {spec.set_table_entries} entries")
@@ -61,6 +63,18 @@ class TileController:
         self._rows: IntArray | None = None
         self._columns: IntArray | None = None
         self._mask: NDArray[np.bool_] | None = None
+
+    def set_segments(self, segments: Segments) -> None:
+        """Write the table of the neurons, of which the controller has the derivative.
+
+        Raises ValueError where the tile has no table, or another number of segments.
+        """
+        lengths = {len(part) for part in (segments.bases, segments.slopes, segments.passes)}
+        if lengths != {self.spec.neurons.segments} or not segments.bases:
+            raise ValueError(f"a table of {lengths} for {self.spec.neurons.segments} segments")
+        code = self.spec.forward_code
+        codes = np.concatenate([np.arange(code.high + 1), np.arange(code.low, 0)])
+        self._derivatives = neuron.derivative_segments(codes, code, segments)
 
     def calibrate(self) -> None:
         """Auto-zero both sides: channel offsets from averaged zero-drive conversions."""

@@ -1,4 +1,4 @@
-"""Neurons: shift, clipped ReLU, derivative mask, and the gain of column codes."""
+"""Neurons: clipped ReLU or a table of segments, derivative mask, and the gain of column codes."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spec.formats import Signed, Unsigned, round_half_even
+from spec.segments import Segments, value_shift
 from spec.tile import TileSpec
 
 IntArray = NDArray[np.int64]
@@ -45,6 +46,37 @@ def derivatives(code: Signed) -> NDArray[np.bool_]:
     table = np.zeros(1 << code.bits, np.bool_)
     table[1 : code.high] = True
     return table
+
+
+def _places(codes: IntArray, code: Signed, segments: Segments) -> tuple[IntArray, IntArray]:
+    """The segment of each FORWARD code, and how far within it the code is."""
+    width = code.bits - (len(segments.bases).bit_length() - 1)
+    place = codes.astype(np.int64) - code.low
+    return place >> width, place & ((1 << width) - 1)
+
+
+def activate_segments(
+    codes: IntArray, code: Signed, row_code: Unsigned, segments: Segments
+) -> NDArray[np.uint8]:
+    """Signed FORWARD codes to row codes by the table: base + slope x place, ties to even, clipped.
+
+    The sum is rounded, not the product, so that a line keeps its parity over its segments.
+    """
+    number, within = _places(codes, code, segments)
+    shift = value_shift(code, row_code)
+    bases, slopes = np.array(segments.bases, np.int64), np.array(segments.slopes, np.int64)
+    exact = (bases[number] << shift) + slopes[number] * within
+    rows = np.minimum(np.maximum(round_half_even(exact, shift), 0), row_code.high)
+    return rows.astype(np.uint8)
+
+
+def derivative_segments(codes: IntArray, code: Signed, segments: Segments) -> NDArray[np.bool_]:
+    """Where errors pass: see `spec.segments.Segments`."""
+    number, within = _places(codes, code, segments)
+    passes = np.array(segments.passes, np.bool_)
+    # Segment 0 has none before it.
+    before = np.concatenate([[False], passes[:-1]])
+    return passes[number] & ((within != 0) | before[number]) & (codes < code.high)
 
 
 def column_codes(errors: IntArray, spec: TileSpec, downstream: TileSpec) -> IntArray:

@@ -12,17 +12,28 @@ from numpy.typing import NDArray
 
 from golden.digital import neuron, vector_input
 from spec.commands import Destination, VectorFormat
+from spec.segments import Segments
 from spec.tile import TileSpec
 
 IntArray = NDArray[np.int64]
 
 
 def encoded(
-    spec: TileSpec, codes: IntArray, vector_format: VectorFormat, backward_shift: int
+    spec: TileSpec,
+    codes: IntArray,
+    vector_format: VectorFormat,
+    backward_shift: int,
+    segments: Segments | None = None,
 ) -> bytes:
-    """The packet of a vector of codes. `backward_shift` as of `neuron.column_shift`."""
+    """The packet of a vector of codes. `backward_shift` as of `neuron.column_shift`.
+
+    `segments` is what the neurons' table holds, if it is not what it holds at first.
+    """
     if vector_format is VectorFormat.ROW_CODES:
-        rows = neuron.activate(codes, spec.forward_code, spec.row_code)
+        if segments is None:
+            rows = neuron.activate(codes, spec.forward_code, spec.row_code)
+        else:
+            rows = neuron.activate_segments(codes, spec.forward_code, spec.row_code, segments)
         return vector_input.encoded(Destination.ROWS, rows)
     if vector_format is VectorFormat.COLUMN_CODES:
         columns = neuron.saturated_shift(codes, backward_shift, spec.column_code.high)

@@ -14,6 +14,7 @@ from crosstile.register_documents import (
     DOCUMENT_PRESET,
     write_register_documents,
 )
+from spec.ports import PORTS
 from spec.presets import PRESETS
 from spec.register_documents import markdown
 from spec.registers import IDENTITY, Access, registers
@@ -38,6 +39,12 @@ def test_the_document_names_every_field_and_its_bits() -> None:
             top = field.low + field.width - 1
             bits = f"{top}:{field.low}" if top > field.low else f"{top}"
             assert f"| {bits} | {field.name} |" in section
+
+
+def test_the_document_names_every_port() -> None:
+    text = markdown(PRESETS["small"], "small").split("\n## Ports\n")[1]
+    for port in PORTS:
+        assert f"\n| `{port.name}` | {port.width_text} | {port.bits(PRESETS['small'])} |" in text
 
 
 @pytest.fixture(scope="module")

@@ -24,6 +24,8 @@ _tiny = preset("tiny")
 SPEC = replace(_tiny, rows=3, transfer=replace(_tiny.transfer, set_shift=6, trim_limit=8))
 EXAMPLE, TARGET = [15, 9], [6, -5, 3]
 WEIGHTS = [[200, -150, 90], [-60, 120, 30], [10, 240, -110]]
+OFFSETS = {WindowCode.FORWARD_OFFSETS: SPEC.columns, WindowCode.BACKWARD_OFFSETS: SPEC.rows}
+ANYTHING = (1 << (SPEC.converters.forward_bits + SPEC.converters.calibration_log2 - 1)) - 1
 TOLERANCE = 60
 """READ codes: what one pulse moves, and the noise of a READ."""
 
@@ -46,6 +48,11 @@ def guide() -> dict[str, Any]:
         "example": EXAMPLE,
         "target": TARGET,
     }
+    # As after power-up: the memories hold anything.
+    for code, count in OFFSETS.items():
+        tile.put_window(code, [ANYTHING] * count)
+    tile.put_window(WindowCode.SET_TABLE, [0] * SPEC.set_table_entries)
+    tile.aresetn()
     text = GUIDE.read_text("utf-8")
     for block in BLOCK.finditer(text):
         # Empty lines in front, so that a failure names the line of the guide.
@@ -65,6 +72,13 @@ def test_what_is_discovered() -> None:
 
 def test_weights_come_back() -> None:
     assert np.abs(np.array(guide()["loaded"]) - WEIGHTS).max() <= TOLERANCE
+
+
+def test_no_offset_is_what_power_up_left() -> None:
+    _, memories = guide()["saved"]
+    for code, count in OFFSETS.items():
+        assert len(memories[code]) == count
+        assert max(memories[code]) < ANYTHING // 4
 
 
 def test_training_lowers_the_error() -> None:

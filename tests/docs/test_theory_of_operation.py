@@ -11,9 +11,10 @@ from rtl.drive import pins_signature
 from rtl.transfer import State
 from spec import cycles
 from spec.commands import Command, Error, Phase
+from spec.ports import macro_table
 from spec.presets import PRESETS, preset
 from spec.tile import TileSpec
-from tests.docs.waveforms import BLOCK, DOCUMENT, diagrams
+from tests.docs.waveforms import BLOCK, DOCUMENT, PINS_TABLE, diagrams
 
 TEXT = DOCUMENT.read_text("utf-8")
 
@@ -21,6 +22,11 @@ TEXT = DOCUMENT.read_text("utf-8")
 def test_every_diagram_is_as_simulated() -> None:
     shown = {match[2]: match[3] for match in BLOCK.finditer(TEXT)}
     assert shown == diagrams(), "stale: python -m tests.docs.waveforms"
+
+
+def test_the_pins_are_those_of_the_one_table() -> None:
+    shown = [match[2] for match in PINS_TABLE.finditer(TEXT)]
+    assert shown == ["\n".join(macro_table()) + "\n"], "stale: python -m tests.docs.waveforms"
 
 
 @pytest.mark.parametrize(

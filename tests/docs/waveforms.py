@@ -1,7 +1,7 @@
-"""The timing diagrams of docs/theory-of-operation.md, taken from a simulated tile.
+"""The timing diagrams of docs/theory-of-operation.md, taken from a simulated tile, and its pins.
 
 `python -m tests.docs.waveforms` writes them into the document. A diagram stands in the code block
-behind the line `<!-- diagram: NAME -->`.
+behind the line `<!-- diagram: NAME -->`, the macro's pins behind `<!-- ports: macro -->`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,14 @@ from rtl.tile import Tile
 from rtl.transfer import State
 from spec import cycles
 from spec.commands import Command, Destination, PairCode, Phase
+from spec.ports import macro_table
 from spec.presets import preset
 from spec.tile import TileSpec
 from tests.equivalence.simulated_tile import SimulatedTile
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "theory-of-operation.md"
 BLOCK = re.compile(r"(<!-- diagram: (\w+) -->\n```text\n)(.*?)(```\n)", re.DOTALL)
+PINS_TABLE = re.compile(r"(<!-- ports: macro -->\n)(.*?)(<!-- end of ports -->\n)", re.DOTALL)
 NAME_WIDTH = 18
 RULER_CYCLES = 5
 BEFORE, AFTER = 1, 2
@@ -274,7 +276,9 @@ def _cut_short() -> dict[str, str]:
 
 def filled(document: str, drawn: dict[str, str]) -> str:
     """The document with these diagrams. Raises KeyError on a name that there is not."""
-    return BLOCK.sub(lambda match: match[1] + drawn[match[2]] + match[4], document)
+    document = BLOCK.sub(lambda match: match[1] + drawn[match[2]] + match[4], document)
+    pins = "\n".join(macro_table()) + "\n"
+    return PINS_TABLE.sub(lambda match: match[1] + pins + match[3], document)
 
 
 def main() -> None:

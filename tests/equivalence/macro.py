@@ -58,7 +58,8 @@ NAMES = tuple(Pins.__dataclass_fields__)
 class Cut:
     """Where a soft reset fell: after `events` whole ones, and, if `inside`, in the next.
 
-    Of that one, `slots` were delivered, or nothing of a conversion was returned.
+    Of that one, `slots` were delivered (of an IDLE: cycles had passed), or nothing of a conversion
+    was returned.
     """
 
     events: int
@@ -139,7 +140,11 @@ class PinMacro:
                 cut = Cut(before, True, slots if phase is Phase.UPDATE else 0)
                 self._end()
                 self.events[-1] = ("cut", self.events[-1][0], cut.slots)
-            elif phase in DRIVES or phase is Phase.IDLE or phase in STROBES:
+            elif phase is Phase.IDLE:
+                cut = Cut(before, True, self.idle)
+                self._end()
+                self.events[-1] = ("cut", "wait", self.idle)
+            elif phase in DRIVES or phase in STROBES:
                 self._end()
                 cut = Cut(len(self.events))
             elif self.codes is None or self.sent * self.spec.converters.lanes < len(self.codes):

@@ -5,14 +5,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 from amaranth.hdl import Module, Signal, signed
 from amaranth.sim import Simulator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from golden.digital import neuron
-from rtl.neuron import Activation, ColumnGain, slope
+from rtl.neuron import Activation, ColumnGain, segment_slope, slope
+from rtl.neuron import Segments as SegmentsBlock
 from spec.formats import Signed, SignMagnitude, Unsigned
+from spec.segments import SLOPE, Segments, clipped_relu
 from spec.tile import COLUMN_SHIFT, CodeSpec, ConverterSpec, TileSpec
 
 few = settings(max_examples=15, deadline=None)
@@ -88,6 +91,73 @@ def golden_slopes(codes: list[int], code: Signed) -> list[bool]:
 def test_slopes(bits: int) -> None:
     case = edges_of(Signed(bits)), Signed(bits)
     assert rtl_slopes(*case) == golden_slopes(*case)
+
+
+def joined(words: tuple[int, ...], bits: int) -> int:
+    return sum((word & ((1 << bits) - 1)) << (bits * place) for place, word in enumerate(words))
+
+
+def rtl_segments(
+    codes: list[int], code: Signed, row_code: Unsigned, table: Segments, lanes: int
+) -> tuple[list[int], list[bool]]:
+    log2 = len(table.bases).bit_length() - 1
+    m, rows, passed = Module(), [], []
+    m.submodules.block = block = SegmentsBlock(code, row_code, log2, lanes)
+    passes, answers = Signal(len(table.passes)), Signal(lanes)
+    for lane in range(lanes):
+        m.d.comb += answers[lane].eq(segment_slope(block.codes[lane], code, passes))
+
+    async def bench(ctx) -> None:
+        ctx.set(block.bases, joined(table.bases, row_code.bits))
+        ctx.set(block.slopes, joined(table.slopes, SLOPE.bits))
+        ctx.set(passes, joined(table.passes, 1))
+        for beat in beats_of(codes, lanes):
+            ctx.set(block.codes, beat)
+            await ctx.delay(1e-9)
+            rows.extend(int(row) for row in ctx.get(block.row_codes))
+            passed.extend(bool(ctx.get(answers) >> lane & 1) for lane in range(lanes))
+
+    settle(m, bench)
+    return rows[: len(codes)], passed[: len(codes)]
+
+
+def golden_segments(
+    codes: list[int], code: Signed, row_code: Unsigned, table: Segments, lanes: int
+) -> tuple[list[int], list[bool]]:
+    found = np.array(codes)
+    rows = neuron.activate_segments(found, code, row_code, table)
+    return rows.tolist(), neuron.derivative_segments(found, code, table).tolist()
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.data(), st.integers(4, 14), st.integers(2, 8), st.sampled_from([1, 2, 8]))
+def test_segments(data, bits: int, row_bits: int, lanes: int) -> None:
+    code, row_code = Signed(bits), Unsigned(row_bits)
+    count = 1 << data.draw(st.integers(1, min(6, bits - 1, row_bits + 1)))
+
+    def words(low: int, high: int) -> tuple[int, ...]:
+        word = st.one_of(st.integers(low, high), st.sampled_from([low, high]))
+        return tuple(data.draw(st.lists(word, min_size=count, max_size=count)))
+
+    table = Segments(words(0, row_code.high), words(SLOPE.low, SLOPE.high), words(0, 1))
+    corners = [code.low + k * (1 << bits) // count for k in range(count)]
+    near = [corner + by for corner in corners for by in (-1, 0, 1) if corner + by >= code.low]
+    codes = edges_of(code) + near + data.draw(st.lists(codes_of(bits), max_size=30))
+    case = codes, code, row_code, table, lanes
+    assert rtl_segments(*case) == golden_segments(*case)
+
+
+@pytest.mark.parametrize("segments", [2, 4, 8, 16])
+@pytest.mark.parametrize("row_bits", [3, 4, 7, 8])
+@pytest.mark.parametrize("bits", [5, 9, 14])
+def test_the_table_at_first_is_the_clipped_relu(bits: int, row_bits: int, segments: int) -> None:
+    code, row_code = Signed(bits), Unsigned(row_bits)
+    codes = np.arange(code.low, code.high + 1)
+    table = clipped_relu(code, row_code, segments)
+    rows = neuron.activate_segments(codes, code, row_code, table)
+    assert rows.tolist() == neuron.activate(codes, code, row_code).tolist()
+    passed = neuron.derivative_segments(codes, code, table)
+    assert passed.tolist() == neuron.derivative(codes, code).tolist()
 
 
 def rtl_column_codes(

@@ -35,6 +35,7 @@ class SimulatedHost:
         self.stalls = random.Random(seed)
         self.outgoing: list[tuple[int, int, bytes, bool]] = []
         self.incoming: list[tuple[int, bytes]] = []
+        self.takes = True
 
     async def write(self, address: int, word: int) -> int:
         ctx, axil = self.ctx, self.axil
@@ -90,6 +91,9 @@ class SimulatedHost:
     def received(self) -> list[tuple[int, bytes]]:
         return self.incoming
 
+    def take(self, takes: bool) -> None:
+        self.takes = takes
+
     async def wait(self, cycles: int) -> None:
         if cycles:
             await self.ctx.tick().repeat(cycles)
@@ -134,7 +138,7 @@ def simulate_tile(spec: TileSpec, array: Array, seed: int, program: Program) -> 
         packet = b""
         port = tile.m_axis
         while True:
-            ready = stalls.random() < 0.6
+            ready = stalls.random() < 0.6 and (not hosts or hosts[0].takes)
             ctx.set(port.tready, ready)
             _, _, valid, data, keep, last, destination = await ctx.tick().sample(
                 port.tvalid, port.tdata, port.tkeep, port.tlast, port.tdest
@@ -183,6 +187,24 @@ def test_examples_and_transfers(name: str) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_a_soft_reset_anywhere_and_what_comes_after(name: str, seed: int) -> None:
     check(SCRIPTS[f"cut {name}"](replace(SPECS["tiny"], rows=3), seed), seed)
+
+
+@pytest.mark.parametrize("name", ["segments", "training"])
+def test_neurons_of_a_table(name: str) -> None:
+    spec = SPECS["segments"]
+    case = SCRIPTS[name](spec, 4)
+    # The table as it is after aresetn, or as a host writes it.
+    check(replace(case, control=case.control | {"RAW_FORWARD": 0}), 4)
+
+
+@pytest.mark.parametrize("name", ["tiny", "one"])
+def test_a_host_that_takes_no_results_is_told_and_the_tile_goes_on(name: str) -> None:
+    check(SCRIPTS["results stay"](SPECS[name], 2), 2)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_an_idle_that_a_soft_reset_cuts(seed: int) -> None:
+    check(SCRIPTS["cut idle"](replace(SPECS["tiny"], rows=3), seed), seed)
 
 
 def test_wrong_use_is_told_and_the_tile_goes_on() -> None:

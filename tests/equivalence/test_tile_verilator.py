@@ -13,6 +13,7 @@ pytest.importorskip("amaranth", reason="needs the hdl extra: pip install '.[hdl]
 from cocotb_tests import build
 from rtl import export
 from rtl.top import Top, module_name
+from spec import cycles
 from spec.commands import Error
 from spec.registers import registers
 from tests.equivalence import tile_cases
@@ -21,6 +22,8 @@ from tests.equivalence.tile_script import Found
 CACHE = Path(__file__).parents[2] / "build" / "verilator"
 SEEDS = (1, 2, 3)
 OKAY, SLVERR = 0, 2
+LARGE = ("paper",)
+"""Too large for Yosys to flatten."""
 
 pytestmark = pytest.mark.skipif(bool(build.missing()), reason=build.missing() or "all is there")
 
@@ -29,7 +32,7 @@ def model(name: str) -> build.Model:
     """The tile of that name, built."""
     spec = tile_cases.SPECS[name]
     text = export.verilog(Top(spec), module_name(spec), f"the tile {name} of the tests")
-    return build.build(text, module_name(spec), CACHE)
+    return build.build(text, module_name(spec), CACHE, flatten=name not in LARGE)
 
 
 def simulated(name: str, bench: str, folder: Path, **job: Any) -> Any:
@@ -50,10 +53,30 @@ def verilog_tiles(name: str, cases: list[tuple[str, int]], folder: Path) -> list
 @pytest.mark.parametrize("name", ["tiny", "one", "wide"])
 def test_scripts(name: str, tmp_path: Path) -> None:
     spec, seeds = tile_cases.SPECS[name], SEEDS[:1] if name == "wide" else SEEDS
-    scripts = [s for s in tile_cases.SCRIPTS if spec.rows >= 3 or s in tile_cases.FOR_ANY_SIZE]
+    scripts = [script for script in tile_cases.SCRIPTS if tile_cases.fits(script, spec)]
     cases = [(script, seed) for script in scripts for seed in seeds]
     for (script, seed), found in zip(cases, verilog_tiles(name, cases, tmp_path), strict=True):
         tile_cases.check(found, tile_cases.SCRIPTS[script](spec, seed), seed)
+
+
+@pytest.mark.large
+def test_an_example_at_the_papers_tile_takes_the_cycles_stated(tmp_path: Path) -> None:
+    """529 x 250, compiled in ten minutes: all that can be seen, and the cycles of each command."""
+    spec, seed = tile_cases.SPECS["paper"], 0
+    cases = [{"script": "example", "seed": seed}]
+    (fields,) = simulated("paper", "tile", tmp_path, spec="paper", cases=cases, counted=True)
+    found = tile_cases.unpacked(fields)
+    idle = cycles.idle(tile_cases.PAUSE_CYCLES)
+    stated = [
+        count.total()
+        for polarities in (1, 2)
+        for count in (
+            cycles.forward(spec, polarities), idle, cycles.backward(spec), idle,
+            cycles.update(spec, polarities),
+        )
+    ]  # fmt: skip
+    assert found.cycles == stated
+    tile_cases.check(found, tile_cases.SCRIPTS["example"](spec, seed), seed)
 
 
 def test_a_master_that_splits_accesses(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ from golden.analog.pcm import set_table
 from golden.digital.command import PACKET_CODES
 from spec.commands import Command, Destination, PairCode
 from spec.presets import preset
-from spec.tile import TileSpec
+from spec.segments import SLOPE, Segments
+from spec.tile import NeuronSpec, TileSpec
 from tests.equivalence.macro import Cut
 from tests.equivalence.tile_script import Found, Moment, Script, golden_tile
 
@@ -194,6 +195,53 @@ def wrong_use(spec: TileSpec) -> list[tuple[Any, ...]]:
     ]
 
 
+def results_stay(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
+    """A host that does not take results for a while, for any size.
+
+    Commands that give one are ended by the time-out and have done nothing, others go on; a packet
+    that came waits on.
+    """
+    rng = np.random.default_rng(seed)
+    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
+    errors = ("packet", Destination.COLUMNS, rng.integers(-high, high + 1, columns).tolist())
+    forward: list[tuple[Any, ...]] = [("command", Command.FORWARD, {})]
+    packet: list[tuple[Any, ...]] = []
+    if rows > 1:
+        codes = rng.integers(0, spec.row_code.high + 1, rows - 1).tolist()
+        packet.append(("packet", Destination.ROWS, codes))
+    read = ("command", Command.READ, {"first": rows - 1})
+    return [
+        ("polarity", rng.integers(0, 2, rows).tolist()),
+        ("known",),
+        ("results", False),
+        *packet,
+        *forward,
+        # A bad packet is told first.
+        *([("late packet", Destination.ROWS, [0] * rows), *forward] if rows > 1 else []),
+        *forward,
+        *packet,
+        *forward,
+        read,
+        errors,
+        ("command", Command.UPDATE, {"new_columns": True}),
+        errors,
+        ("command", Command.BACKWARD, {}),
+        ("command", Command.TRANSFER, {"first": 0, "last": 0}),
+        ("results", True),
+        *forward,
+        ("command", Command.BACKWARD, {}),
+        ("results", False),
+        # A soft reset ends the packet, but its beat on offer stays in the way.
+        read,
+        ("soft reset",),
+        read,
+        ("results", True),
+        read,
+        *packet,
+        *forward,
+    ]
+
+
 CUT_COMMANDS: dict[str, tuple[Command, dict[str, Any], int]] = {
     "transfer": (Command.TRANSFER, {"first": 1, "last": 2}, 900),
     "init": (Command.INIT, {"first": 0, "last": 1}, 120),
@@ -202,6 +250,7 @@ CUT_COMMANDS: dict[str, tuple[Command, dict[str, Any], int]] = {
     "update": (Command.UPDATE, {}, 60),
     "calibrate": (Command.CALIBRATE, {}, 200),
     "read": (Command.READ, {"first": 2, "pair": PairCode.ALL}, 90),
+    "idle": (Command.IDLE, {"cycles": 60}, 60),
 }
 """A command, and about how many cycles it takes in a tiny tile. For tiles of three rows or more."""
 
@@ -243,6 +292,48 @@ def cut(spec: TileSpec, seed: int, name: str) -> list[tuple[Any, ...]]:
     return [*before, ("cut", command, fields, cycles), *after]
 
 
+def through_segments(spec: TileSpec, seed: int) -> Script:
+    """Training through neurons of a random table; no two segments are alike, nor is one flat."""
+    rng = np.random.default_rng([seed, 1])
+    count = spec.neurons.segments
+    slopes = rng.choice([k for k in range(SLOPE.low, SLOPE.high + 1) if k], count, replace=False)
+    table = Segments(
+        tuple(rng.integers(0, spec.row_code.high + 1, count).tolist()),
+        tuple(slopes.tolist()),
+        tuple((np.arange(count) % 3 > 0).astype(int).tolist()),
+    )
+    made = script(spec, seed, training(spec, seed), RAW_FORWARD=0)
+    return replace(made, segments=table)
+
+
+PAUSE_CYCLES = 200
+"""In which a result of the largest tile leaves."""
+
+
+def example(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
+    """FORWARD, BACKWARD and UPDATE, of one polarity and of both, with IDLE between."""
+    rng = np.random.default_rng(seed)
+    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
+    bits = np.arange(rows) % 2
+    idle = ("command", Command.IDLE, {"cycles": PAUSE_CYCLES})
+    steps: list[tuple[Any, ...]] = []
+    for polarity in (np.zeros(rows, int), bits):
+        codes = rng.integers(0, spec.row_code.high + 1, rows - 1).tolist()
+        errors = rng.integers(-high, high + 1, columns).tolist()
+        steps += [
+            ("polarity", polarity.tolist()),
+            ("known",),
+            ("packet", Destination.ROWS, codes),
+            ("packet", Destination.COLUMNS, errors),
+            ("command", Command.FORWARD, {}),
+            idle,
+            ("command", Command.BACKWARD, {}),
+            idle,
+            ("command", Command.UPDATE, {}),
+        ]
+    return steps
+
+
 # A short SET table, because the host writes it word by word.
 TINY = replace(preset("tiny"), transfer=replace(preset("tiny").transfer, set_shift=8))
 SPECS = {
@@ -263,7 +354,10 @@ SPECS = {
         columns=19,
         transfer=replace(preset("small").transfer, set_shift=8),
         update=replace(preset("small").update, stream_mode="stochastic"),
+        neurons=NeuronSpec(segments_log2=4),
     ),
+    "paper": preset("paper"),
+    "segments": replace(TINY, neurons=NeuronSpec(segments_log2=3)),
 }
 
 SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
@@ -279,6 +373,9 @@ SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
         BRINGUP=1,
     ),
     "wrong use": lambda spec, seed: script(spec, seed, wrong_use(spec)),
+    "segments": through_segments,
+    "example": lambda spec, seed: script(spec, seed, example(spec, seed)),
+    "results stay": lambda spec, seed: script(spec, seed, results_stay(spec, seed)),
     "interruptions": lambda spec, seed: script(spec, seed, interruptions(spec, seed)),
     **{
         f"cut {name}": lambda spec, seed, name=name: script(spec, seed, cut(spec, seed, name))
@@ -286,8 +383,16 @@ SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
     },
 }
 
-FOR_ANY_SIZE = ("training", "codes and raw access", "interruptions")
+FOR_ANY_SIZE = ("training", "codes and raw access", "results stay", "interruptions")
 """The others need three rows."""
+
+
+def fits(name: str, spec: TileSpec) -> bool:
+    """Whether a script is for a tile."""
+    if name == "segments":
+        return spec.neurons.segments > 0
+    return spec.rows >= 3 or name in FOR_ANY_SIZE
+
 
 MOMENTS = [
     Moment(),

@@ -20,6 +20,7 @@ from golden.digital.controller import TileController
 from spec.boundary import Pair, SoftReset
 from spec.commands import Command, Destination, Error, VectorFormat
 from spec.registers import Register, WindowCode, registers
+from spec.segments import Segments
 from spec.tile import TileSpec
 from tests.equivalence.macro import Cut
 
@@ -32,9 +33,9 @@ class Script:
     """A tile's configuration after aresetn, and the steps.
 
     Steps: ("command", Command, fields), ("packet", destination, codes), ("late packet", ...), which
-    comes while the next command waits for it, ("polarity", bits), ("soft reset",), ("known",):
-    POLARITY_VALID, and, once, ("cut", Command, fields, cycles): a command that a soft reset ends
-    some cycles after its start.
+    comes while the next command waits for it, ("polarity", bits), ("soft reset",), ("results",
+    takes): whether the host takes them from then on, ("known",): POLARITY_VALID, and, once, ("cut",
+    Command, fields, cycles): a command that a soft reset ends some cycles after its start.
     """
 
     spec: TileSpec
@@ -44,6 +45,8 @@ class Script:
     enabled: np.ndarray
     control: dict[str, int]
     steps: list[tuple[Any, ...]]
+    segments: Segments | None = None
+    """What the host writes to the neurons' table; None: nothing."""
 
 
 @dataclass
@@ -55,6 +58,8 @@ class Found:
     state: dict[str, Any] = field(default_factory=dict)
     events: list[tuple[Any, ...]] = field(default_factory=list)
     cut: Cut | None = None
+    cycles: list[int] = field(default_factory=list)
+    """Of each command, where they were counted; golden has none."""
 
     def __eq__(self, other: object) -> bool:
         """Equal in all that a host or the array can see; else the first difference is raised."""
@@ -181,7 +186,11 @@ class Recorded:
         self._leave()
 
     def wait(self, duration_ns: int) -> None:
-        self._enter("wait", duration_ns // self.spec.timing.cycle_ns)
+        cycle_ns = self.spec.timing.cycle_ns
+        if self._enter("wait", duration_ns // cycle_ns):
+            assert self.cut is not None
+            self.array.wait(min(duration_ns, self.cut.slots * cycle_ns))
+            self.end()
         self.array.wait(duration_ns)
         self._leave()
 
@@ -244,6 +253,8 @@ def golden_tile(
     )
     control.set_rates(*script.scales)
     control.active[:] = script.enabled
+    if script.segments is not None:
+        control.set_segments(script.segments)
     port = CommandPort(control)
     port.calibrated = True  # the host has written the offsets
     port.armed, port.bringup = bool(script.control["ARM"]), bool(script.control["BRINGUP"])
@@ -272,7 +283,13 @@ def golden_tile(
             found.packets.clear()
             sent = len(port.results)
         elif kind == "soft reset":
+            if port.result_waits:
+                # Its first beat is on offer already, and nothing else of it comes.
+                destination, packet = found.packets[-1]
+                found.packets[-1] = destination, packet[: spec.host.axis_bytes]
             port.soft_reset()
+        elif kind == "results":
+            port.take_results(arguments[0])
         else:
             port.polarity_valid()
     transfers, counters = control.transfers, control.counters
@@ -310,7 +327,8 @@ def _packet(script: Script, destination: Destination, codes: np.ndarray) -> byte
     }
     raw, otherwise = formats[destination]
     chosen = VectorFormat.RAW if raw else otherwise
-    return vector_output.encoded(script.spec, codes, chosen, control["BACKWARD_SHIFT"])
+    shift = control["BACKWARD_SHIFT"]
+    return vector_output.encoded(script.spec, codes, chosen, shift, script.segments)
 
 
 class Host(Protocol):
@@ -338,6 +356,10 @@ class Host(Protocol):
 
     def received(self) -> list[tuple[int, bytes]]:
         """All packets that came out, with their destinations."""
+        ...
+
+    def take(self, takes: bool) -> None:
+        """Whether results are taken from now on."""
         ...
 
     async def wait(self, cycles: int) -> None:
@@ -412,6 +434,10 @@ async def bring_up(script: Script, host: Host) -> Driver:
     await driver.window(WindowCode.SET_TABLE, script.set_table.tolist())
     if not script.enabled.all():
         await driver.window(WindowCode.COLUMN_ENABLE, [int(e) for e in script.enabled])
+    if script.segments is not None:
+        await driver.window(WindowCode.SEGMENT_BASES, list(script.segments.bases))
+        await driver.window(WindowCode.SEGMENT_SLOPES, list(script.segments.slopes))
+        await driver.window(WindowCode.SEGMENT_PASSES, list(script.segments.passes))
     # A memory is all zero at first; that the host has written one offset makes them known.
     await driver.window(WindowCode.FORWARD_OFFSETS, [0])
     return driver
@@ -457,6 +483,13 @@ async def run(script: Script, host: Host) -> Found:
             host.received().clear()
         elif kind == "soft reset":
             await driver.write("RESET", SOFT_RESET=1)
+        elif kind == "results":
+            # What came before is taken whole.
+            if not arguments[0]:
+                await host.settle()
+            host.take(arguments[0])
+            if arguments[0]:
+                await host.settle()
         else:
             await driver.write("RESET", POLARITY_VALID=1)
     await host.settle()

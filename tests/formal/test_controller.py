@@ -1,11 +1,11 @@
-"""Proofs of rtl/controller.py, whatever host, streams, macro and sequencer do.
+"""Proofs of rtl/controller.py and its parts, whatever host, streams, macro and sequencer do.
 
 Those beside it are free but for this. A phase asked for is taken within `WAIT` cycles and done
 within `PHASE`, a result is out within `WAIT`, the sequencer takes a range at once (it is idle, and
-its journal is not valid or has just been discarded) and answers within `TRANSFER` cycles. Commands
-come at least two cycles apart, as the bank's do, and polarity moves with the sequencer only. A soft
-reset may come in any cycle. The bound counts the controller's own cycles and these; what it waits
-for a stream of the host comes on top.
+its journal is not valid or has just been discarded) and answers within `TRANSFER` cycles. Room for
+a result stays until one is finished. Commands come at least two cycles apart, as the bank's do, and
+polarity moves with the sequencer only. A soft reset may come in any cycle. The bound counts the
+controller's own cycles and these; what it waits for a stream of the host comes on top.
 """
 
 from __future__ import annotations
@@ -15,7 +15,10 @@ from typing import Any
 import pytest
 from amaranth.hdl import Array, Cat, Const, Fragment, Module, Mux, ResetInserter, Signal, Value
 
+import rtl.command_walk
 import rtl.controller
+import rtl.refusal
+import rtl.stream_wait
 from rtl.converter import Use
 from spec.commands import Command, Destination, Error, PairCode, Phase
 from spec.tile import CodeSpec, ConverterSpec, HostSpec, TileSpec
@@ -37,7 +40,8 @@ RANGES = (Command.TRANSFER, Command.LOAD, Command.INIT)
 WITH_SEQUENCER = (*RANGES, Command.RESUME, Command.ABORT)
 ON_A_ROW = (Phase.READ, Phase.PRECHARGE, Phase.RESET, Phase.SET)
 FOR_STREAMS = ("FORWARD_VECTOR", "BACKWARD_VECTOR", "UPDATE_ROWS", "UPDATE_COLUMNS")
-FOR_OUTPUT = ("FORWARD_CONVERT", "BACKWARD_CONVERT", "READ_ZERO")
+FOR_ROOM = ("FORWARD_VECTOR", "BACKWARD_VECTOR", "READ_ZERO")
+GIVES = (Command.FORWARD, Command.BACKWARD, Command.READ)
 IN_HAND = ("FORWARD_PHASE", "BACKWARD_PHASE", "UPDATE_PHASE", "READ_PHASE", "CONVERSION",
            "LAST_PHASE", "PROGRAM_RESET_PHASE")  # fmt: skip
 
@@ -167,13 +171,14 @@ class Commands(Harness):
             m.d.sync += self.in_range.eq(0)
         with m.Else():
             m.d.sync += self.with_range.eq(self.with_range + self.in_range)
-        on_host = self.state(*FOR_STREAMS) | (self.state(*FOR_OUTPUT) & ~dut.output_free)
+        for_room = self.state(*FOR_ROOM) & ~dut.output_free
+        on_host = self.state(*FOR_STREAMS) | for_room
         self.elapsed = Signal(range(BOUND + 2))
         m.d.sync += self.elapsed.eq(Mux(self.taken, 0, self.elapsed + (self.owed & ~on_host)))
         self.silence = Signal(range(STREAM_TIMEOUT + 3))
-        waits = self.state(*FOR_STREAMS) & dut.silent
+        silent = on_host & Mux(for_room, dut.output_stalled, dut.silent)
         m.d.sync += self.silence.eq(
-            Mux(waits & ~dut.rows_take & ~dut.columns_take, self.silence + 1, 0)
+            Mux(silent & ~dut.rows_take & ~dut.columns_take, self.silence + 1, 0)
         )
         self.load_silence = Signal(range(TRANSFER + 3))
         loads = self.in_range & dut.weights_open & dut.silent
@@ -249,6 +254,7 @@ class Commands(Harness):
         self.assume(m, implies(late, self.reason != Error.NONE))
         self.assume(m, implies(dut.start.valid, dut.start.ready))
         self.assume(m, dut.stream_timeout <= STREAM_TIMEOUT)
+        self.assume(m, implies(self.past(m, dut.output_free & ~dut.finish), dut.output_free))
         self.assume(m, dut.any_normal | dut.any_inverted)
         still = self.past(m, (self.owed | dut.command) & ~self.in_range)
         live = Cat(dut.any_normal, dut.any_inverted, self.bits)
@@ -323,6 +329,9 @@ class Commands(Harness):
             "a_row_is_the_commands_and_on_the_tile",
             implies(valid & among(kind, ON_A_ROW), on_row),
         )
+        gives = (valid | dut.rows_take | dut.columns_take) & among(self.operation, GIVES)
+        self.always(m, "a_result_has_room_before_anything_is_disturbed",
+                    implies(gives, dut.output_free))  # fmt: skip
         writes = Cat(dut.rows_take, dut.columns_take, dut.select_write, dut.set_write).any()
         busy = self.in_hand | (valid & dut.phase.ready)
         self.always(m, "no_driver_is_written_during_a_phase", implies(busy, ~writes))
@@ -469,7 +478,9 @@ class Commands(Harness):
         second = self.state("UPDATE", "UPDATE_PHASE") & inside["inverted"] & dut.any_normal
         parts.append(implies(self.state(*FOR_STREAMS), inside["inverted"] == ~dut.any_normal))
         same = (inside["silence"] == self.silence) & (self.silence <= STREAM_TIMEOUT)
-        parts.append(implies(self.state(*FOR_STREAMS), same))
+        parts.append(implies(self.state(*FOR_STREAMS, *FOR_ROOM), same))
+        begun = self.owed & ~self.was_refused & ~self.state(*FOR_ROOM, "ANSWER")
+        parts.append(implies(begun & among(self.operation, GIVES), dut.output_free))
         return [*parts, held, implies(second, self.normal_done)]
 
     def _witnesses(self, m: Module) -> None:
@@ -502,10 +513,15 @@ class Commands(Harness):
         for error in (Error.STREAM_TIMEOUT, Error.MACRO_TIMEOUT, Error.SAFE, Error.NO_VECTOR):
             told = dut.answered & (dut.error == error)
             self.reach(m, f"an_answer_{error.name.lower()}", told)
+        no_room = dut.answered & (dut.error == Error.STREAM_TIMEOUT) & ~dut.output_free
+        self.reach(m, "a_read_without_room", no_room & (self.operation == Command.READ))
         self.reach(m, "the_bound", self.owed & (self.elapsed == BOUND - 1))
 
 
-MODULE = rtl.controller
+MODULE, WALK = rtl.controller, rtl.command_walk
+REFUSAL, STREAM_WAIT = rtl.refusal, rtl.stream_wait
+USERS = (MODULE, WALK)
+"""Whoever takes a damaged part from its module."""
 CLAIMS = [
     Claim("an_answer_is_to_a_command", "taken while idle and not answered before",
           MODULE, "with m.If(refusal != Error.NONE):",
@@ -517,76 +533,80 @@ CLAIMS = [
           f"within {BOUND} cycles for conversions of two, two columns, a phase taken within {WAIT} "
           f"and done within {PHASE} cycles and a range of {TRANSFER}; in general the longest path "
           "of `cycles_left`; on top comes the wait for a stream of the host",
-          MODULE, "with m.If(self.phase_failed):\n                    end(self._failure(m))",
-          "with m.If(self.phase_failed):\n                    pass"),
+          WALK, "with m.If(port.phase_failed):\n                self.end(self.failure())",
+          "with m.If(port.phase_failed):\n                pass"),
     Claim("a_silent_stream_ends_the_wait",
-          "for a packet, within stream_timeout + 1 cycles, though the host lowers it meanwhile",
-          MODULE, "with m.Elif(silence >= self.stream_timeout):",
-          "with m.Elif(silence == self.stream_timeout):"),
+          "for a packet, or for room for a result, within stream_timeout + 1 cycles, though the "
+          "host lowers it meanwhile",
+          STREAM_WAIT, "self.silence >= port.stream_timeout",
+          "self.silence == port.stream_timeout"),
     Claim("a_failed_phase_is_answered_with_its_reason", "SAFE, NOT_ARMED or MACRO_TIMEOUT",
-          MODULE, "Mux(self.safe, Error.SAFE, Error.NOT_ARMED)", "Error.NOT_ARMED"),
+          WALK, "Mux(port.safe, Error.SAFE, Error.NOT_ARMED)", "Error.NOT_ARMED"),
     Claim("a_range_ends_with_the_reason_of_its_phase",
           "as it was when the phase failed, not when the sequencer answers",
-          MODULE, "end(range_failure)", "end(self._failure(m))"),
+          WALK, "self.end(self.range_failure)", "self.end(self.failure())"),
     Claim("a_silent_load_is_ended", "weights_timeout after stream_timeout silent cycles",
-          MODULE, "self.weights_open & (silence >= self.stream_timeout)",
-          "self.weights_open & (silence == self.stream_timeout)"),
+          WALK, "port.weights_open & self.wait.too_long",
+          "port.weights_open & self.wait.too_long & port.silent"),
     Claim("refused_as_specified",
           "in the cycle after the strobe, for the first of golden's reasons; else not",
-          MODULE, "with m.Elif(bringup & ~self.bringup):",
-          "with m.Elif(bringup & ~self.bringup & word.minus):"),
+          REFUSAL, "with m.Elif(bringup & ~port.bringup):",
+          "with m.Elif(bringup & ~port.bringup & word.minus):"),
     Claim("a_refused_command_does_nothing",
           "it asks for no phase and no range, takes no packet and writes nothing",
           MODULE,
-          "with m.If(refusal != Error.NONE):\n                        end(refusal)\n"
+          "with m.If(refusal != Error.NONE):\n                        walk.end(refusal)\n"
           "                    with m.Else():\n                        self._begin(m)",
           "self._begin(m)\n                    with m.If(refusal != Error.NONE):\n"
-          "                        end(refusal)"),
+          "                        walk.end(refusal)"),
     Claim("nothing_is_done_without_a_command", "the same of an idle controller",
           MODULE, 'with m.State("IDLE"):\n',
           'with m.State("IDLE"):\n                m.d.comb += self.drop.eq(self.silent)\n'),
     Claim("one_phase_at_a_time", "none is asked for while one is in hand, or a range",
-          MODULE, 'with m.State("LAST_PHASE"):\n',
-          'with m.State("LAST_PHASE"):\n                m.d.comb += self.phase.valid.eq(1)\n'),
+          WALK, 'with m.State("LAST_PHASE"):\n',
+          'with m.State("LAST_PHASE"):\n            m.d.comb += port.phase.valid.eq(1)\n'),
     Claim("a_command_asks_for_its_own_phases", "with hold only in a CONVERT_READ, never with trim",
-          MODULE, "request.hold.eq(reading & (repeats != 0))", "request.hold.eq(repeats != 0)"),
+          WALK, "hold.eq(reading & (self.repeats != 0))", "hold.eq(self.repeats != 0)"),
     Claim("a_row_is_the_commands_and_on_the_tile", "of READ and of strobes",
-          MODULE, " row.eq(self.first),", " row.eq(self.last),"),
+          WALK, "self.row.eq(port.first),", "self.row.eq(port.last),"),
+    Claim("a_result_has_room_before_anything_is_disturbed",
+          "FORWARD, BACKWARD, READ: the last one has left before a packet or a phase",
+          STREAM_WAIT, "with m.If(ready & room):", "with m.If(ready):"),
     Claim("no_driver_is_written_during_a_phase", "nor is a step code or a select",
-          MODULE, 'with m.State("PROGRAM_RESET"):\n',
-          'with m.State("PROGRAM_RESET"):\n                m.d.comb += self.set_write.eq(1)\n'),
+          WALK, 'with m.State("PROGRAM_RESET"):\n',
+          'with m.State("PROGRAM_RESET"):\n            m.d.comb += port.set_write.eq(1)\n'),
     Claim("a_phase_without_rows_is_skipped", "FORWARD, UPDATE: a row has the phase's polarity",
-          MODULE, "inverted.eq(~self.any_normal)", "inverted.eq(0)"),
+          WALK, "inverted.eq(~port.any_normal)", "inverted.eq(0)"),
     Claim("a_read_has_its_rows_polarity", "READ asks with the bit of its row",
-          MODULE, "m.d.comb += request.swap.eq(self.polarity_bit)\n", "pass\n"),
+          WALK, "m.d.comb += self.request.swap.eq(port.polarity_bit)\n", "pass\n"),
     Claim("a_replay_follows_a_whole_first_phase",
           "an inverted phase of an UPDATE replays if and only if there is a normal one",
-          MODULE, "request.replay.eq(inverted & self.any_normal)", "request.replay.eq(inverted)"),
+          WALK, "replay.eq(self.inverted & port.any_normal)", "replay.eq(self.inverted)"),
     Claim("an_update_is_committed_after_its_last_phase", "and only when that is whole",
-          MODULE, 'm.d.sync += inverted.eq(1)\n                        m.next = "UPDATE"',
-          "m.d.sync += inverted.eq(1); m.d.comb += self.commit.eq(1)\n"
-          '                        m.next = "UPDATE"'),
+          WALK, 'm.d.sync += self.inverted.eq(1)\n                    m.next = "UPDATE"',
+          "m.d.sync += self.inverted.eq(1); m.d.comb += port.commit.eq(1)\n"
+          '                    m.next = "UPDATE"'),
     Claim("vectors_are_held_from_taking_until_the_drivers_are_used",
           "columns until the sequencer works or PROGRAM begins",
           MODULE, "with m.If(self.transfer_working):",
           "with m.If(self.transfer_working & self.rows_held):"),
     Claim("raw_access_needs_bringup", "and an armed tile, and PROGRAM or PRECHARGE",
-          MODULE, "with m.Elif(bringup & ~self.bringup):",
-          "with m.Elif(bringup & ~self.bringup & ~word.force):"),
+          REFUSAL, "with m.Elif(bringup & ~port.bringup):",
+          "with m.Elif(bringup & ~port.bringup & ~word.force):"),
     Claim("abort_reaches_the_sequencer",
           "in its own cycle, from two cycles after a range's command until its answer",
-          MODULE, "self.abort.eq(self.command & (word.opcode == Command.ABORT))",
-          "self.abort.eq(self.command & (word.opcode == Command.ABORT) & ~self.weights_open)"),
+          WALK, "abort.eq(port.command & (port.word.opcode == Command.ABORT))",
+          "abort.eq(port.command & (port.word.opcode == Command.ABORT) & ~port.weights_open)"),
     Claim("an_idle_abort_goes_to_the_sequencer", "in the cycle after its strobe",
-          MODULE, "self.abort.eq(operation == Command.ABORT)",
-          "self.abort.eq(operation == Command.RESUME)"),
+          WALK, "abort.eq(self.operation == Command.ABORT)",
+          "abort.eq(self.operation == Command.RESUME)"),
     Claim("a_range_is_the_commands_and_on_the_tile", "first <= last < rows",
-          MODULE, "(self.last >= spec.rows) | (self.first > self.last)", "self.last >= spec.rows"),
+          REFUSAL, "(port.last >= spec.rows) | (port.first > port.last)", "port.last >= spec.rows"),
     Claim("a_journal_is_discarded_by_force_only", "and by INIT",
-          MODULE, "(opcode == Command.INIT) & word.force", "opcode == Command.INIT"),
+          REFUSAL, "(opcode == Command.INIT) & word.force", "opcode == Command.INIT"),
     Claim("what_is_left_is_within_the_bound",
           "the invariant: cycles spent and the most that a state can still take",
-          MODULE, "repeats.eq(repeats - 1)", "repeats.eq(repeats)"),
+          WALK, "repeats.eq(self.repeats - 1)", "repeats.eq(self.repeats)"),
 ]  # fmt: skip
 INDUCTION, DAMAGED, WITNESSES = 2, BOUND + 6, BOUND + 4
 
@@ -609,6 +629,6 @@ def test_every_command_can_be_answered(prove) -> None:
 @pytest.mark.formal
 @pytest.mark.parametrize("claim", CLAIMS, ids=[claim.name for claim in CLAIMS])
 def test_damage_is_found(prove, claim: Claim) -> None:
-    with claim.breaks():
+    with claim.breaks(*USERS):
         proof = prove(Commands(), method="bmc", depth=DAMAGED, only=[claim.name])
     assert proof.failed == {claim.name}

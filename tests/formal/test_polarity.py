@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from amaranth.hdl import Cat, Fragment, Module, Mux, Signal
+from amaranth.hdl import Cat, Fragment, Module, Signal
 
 import rtl.polarity
 from tests.formal.claims import Claim
@@ -21,7 +21,7 @@ class Bank(Harness):
         bank = rtl.polarity.PolarityBank(ROWS)
         inside = Inside(bank)
         m.submodules.bank = inside.fragment
-        self.free(m, bank.write, bank.row, bank.polarity, bank.phase, bank.read_row)
+        self.free(m, bank.write, bank.row, bank.polarity, bank.read_row)
         write, row, polarity = (self.past(m, s) for s in (bank.write, bank.row, bank.polarity))
         was = self.past(m, bank.bits)
         written, kept = [], []
@@ -33,8 +33,6 @@ class Bank(Harness):
         self.always(m, "a_bit_changes_by_a_write_to_its_row_only", Cat(kept).all())
         self.always(m, "any_inverted_is_any_bit", bank.any_inverted == bank.bits.any())
         self.always(m, "any_normal_is_any_bit_not_set", bank.any_normal == ~bank.bits.all())
-        live = Mux(bank.phase, bank.bits, ~bank.bits)
-        self.always(m, "live_rows_have_the_phases_polarity", bank.live == live)
         read = self.past(m, bank.bits.bit_select(bank.read_row, 1))
         self.always(m, "read_bit_is_the_bit_a_cycle_before", bank.read_bit == read)
         count = sum((bank.bits[number] for number in range(1, ROWS)), start=bank.bits[0])
@@ -49,19 +47,17 @@ class Bank(Harness):
 MODULE = rtl.polarity
 CLAIMS = [
     Claim("a_bit_is_what_was_written", "in the next cycle",
-          MODULE, "self.bits[row].eq(self.polarity)", "self.bits[row].eq(self.phase)"),
+          MODULE, "self.bits[row].eq(self.polarity)", "self.bits[row].eq(self.read_bit)"),
     Claim("a_bit_changes_by_a_write_to_its_row_only", "a row out of range changes none",
           MODULE, "self.write & (self.row == row)", "self.write & (self.row >= row)"),
     Claim("any_inverted_is_any_bit", "in every cycle",
           MODULE, "self.polarity & ~self.bits[row]", "self.polarity"),
     Claim("any_normal_is_any_bit_not_set", "in every cycle",
           MODULE, "~self.polarity & self.bits[row]", "~self.polarity & ~self.bits[row]"),
-    Claim("live_rows_have_the_phases_polarity", "as it says",
-          MODULE, "Mux(self.phase, self.bits, ~self.bits)", "self.bits"),
     Claim("read_bit_is_the_bit_a_cycle_before", "of read_row",
           MODULE, "bit_select(self.read_row, 1)", "bit_select(self.row, 1)"),
     Claim("the_count_is_of_the_bits", "the invariant",
-          MODULE, "inverted + 1", "inverted + self.phase"),
+          MODULE, "inverted + 1", "inverted + self.read_bit"),
 ]  # fmt: skip
 INDUCTION, DAMAGED, WITNESSES = 2, 8, 12
 

@@ -8,7 +8,7 @@ import pytest
 
 from spec.presets import PRESETS
 from spec.registers import Access, Field, Register, WindowCode, check, registers, windows
-from spec.tile import ConverterSpec, HostSpec, TileSpec
+from spec.tile import ConverterSpec, HostSpec, NeuronSpec, TileSpec
 
 READ_WRITE = Access.CONFIGURATION
 
@@ -30,6 +30,7 @@ EXTREMES = [
         )
     ),
     TileSpec(converters=replace(ConverterSpec(), calibration_log2=0, lanes=64)),
+    TileSpec(neurons=NeuronSpec(segments_log2=4)),
 ]
 
 
@@ -42,7 +43,13 @@ def test_every_tile_has_the_same_map(spec: TileSpec) -> None:
         assert [(f.name, f.low, f.access) for f in one.fields] == [
             (f.name, f.low, f.access) for f in other.fields
         ]
-    assert [window.code for window in windows(spec)] == list(WindowCode)
+    codes = [window.code for window in windows(spec)]
+    assert codes == list(WindowCode)[: len(codes)]
+    without = WindowCode.SEGMENT_BASES
+    assert len(codes) == (len(WindowCode) if spec.neurons.segments_log2 else without)
+    table = {register.name: register for register in found}
+    assert table["WINDOW"].field("SELECT").highest == codes[-1]
+    assert table["FEATURES"].field("SEGMENTS_LOG2").reset == spec.neurons.segments_log2
 
 
 def test_the_table_says_what_the_tile_is() -> None:
@@ -55,7 +62,7 @@ def test_the_table_says_what_the_tile_is() -> None:
     }  # fmt: skip
     assert words["FEATURES"] == {
         "CALIBRATION_LOG2": 6, "READ_AVERAGE_LOG2": 3, "LANES_LOG2": 3, "AXIS_BYTES_LOG2": 3,
-        "SET_TABLE_ENTRIES": 129, "POLARITY_INVERSION": 1, "PROGRAM_PCM": 1,
+        "SET_TABLE_ENTRIES": 129, "SEGMENTS_LOG2": 0, "POLARITY_INVERSION": 1, "PROGRAM_PCM": 1,
     }  # fmt: skip
     lengths = [window.length for window in windows(spec)]
     assert lengths == [7, 2048, 2048, 7, 129, 2048]

@@ -31,6 +31,14 @@ def tile(**settings: Any) -> TileSpec:
             {"stream_mode": "random"},
             "stream_mode=random: choose one of low_discrepancy, stochastic",
         ),
+        (
+            {"pwm_bits": 2, "segments_log2": 4},
+            "segments_log2=4: give at most 3, or raise forward_bits and pwm_bits",
+        ),
+        (
+            {"forward_bits": 5, "segments_log2": 5},
+            "segments_log2=5: give at most 4, or raise forward_bits and pwm_bits",
+        ),
         ({"set_step_max_ns": 1}, "set_step_max_ns: give a value of at least set_step_min_ns"),
         (
             {"c_max": 4000},

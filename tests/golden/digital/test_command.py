@@ -326,6 +326,29 @@ def test_a_packet_waits_and_becomes_active_when_its_command_starts(rig: Any) -> 
     assert r.control._columns.tolist() == [-100] * 5
 
 
+def test_without_room_for_a_result_nothing_happens_and_the_packet_waits_on(rig: Any) -> None:
+    r = rig()
+    r.hold_vectors()
+    r.port.take_results(False)
+    assert r.port.send_rows(np.full(5, 7))
+    assert r.port.execute(Command.FORWARD) is Error.NONE
+    assert r.port.result_waits
+    given, events = len(r.port.results), list(r.b.macro.events)
+    assert r.port.send_rows(np.full(5, 9))
+    assert r.port.send_columns(np.full(5, 9))
+    for command in (Command.FORWARD, Command.BACKWARD, Command.READ):
+        assert r.port.execute(command) is Error.STREAM_TIMEOUT
+    r.port.soft_reset()
+    assert r.port.execute(Command.READ) is Error.STREAM_TIMEOUT, "a beat on offer stays"
+    assert (len(r.port.results), r.b.macro.events) == (given, events)
+    assert r.port.send_rows(np.full(5, 9))
+    assert r.port.execute(Command.FORWARD) is Error.STREAM_TIMEOUT
+    r.port.take_results(True)
+    assert r.port.execute(Command.FORWARD) is Error.NONE
+    assert r.control._rows.tolist() == [9] * 5 + [255]
+    assert not r.port.result_waits
+
+
 def test_an_update_takes_rows_first_and_keeps_them_where_the_columns_fail(rig: Any) -> None:
     r = rig()
     assert r.port.send_rows(np.full(5, 200))
@@ -906,6 +929,15 @@ def array_states(r: Rig) -> list[Any]:
         array.capacitors.lower.tolist(),
         array.pcm.higher.tolist(),
     ]
+
+
+@pytest.mark.parametrize("passed", [0, 1, 30, 49, 50, 51])
+def test_an_idle_cut_short_has_waited_for_what_passed(rig: Any, passed: int) -> None:
+    r, twin = (rig("pcm-3t1c", leak_tick_ns=100) for _ in range(2))
+    r.macro.cut(0, idle_cycles=passed)
+    assert r.port.execute(Command.IDLE, cycles=50) is None
+    twin.b.array.wait(min(passed, 50) * r.b.spec.timing.cycle_ns)
+    assert array_states(r) == array_states(twin)
 
 
 def test_a_read_cut_in_its_drive_leaves_its_noise_to_no_other(rig: Any) -> None:
