@@ -110,7 +110,8 @@ def build(
 
     Its ports can be read and written by name. `flatten` has Yosys make one module of it, without
     initial values; else Verilator takes the text as it is, and flattens it itself: a tile of
-    hundreds of rows is more than Yosys can flatten in its sandbox. With `waves` it can write an FST. Raises BuildError.
+    hundreds of rows is more than Yosys can flatten in its sandbox. With `waves` it can write an
+    FST. Raises BuildError.
     """
     if lacking := missing():
         raise BuildError(f"a simulation needs more tools: {lacking}")
