@@ -22,7 +22,7 @@ from rtl.phase import (
     request_layout,
     row_bits,
 )
-from rtl.transfer import start_layout
+from rtl.row_range import start_layout
 from spec.commands import ERROR_BITS, Command, Destination, Error, PairCode, Phase, RangeKind
 from spec.tile import STEP_CODE_BITS, TileSpec
 
