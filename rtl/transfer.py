@@ -188,7 +188,7 @@ class TransferSequencer(TransferPorts):
             # Before a READ asks with the new bit, it passes through its state of rest.
             m.d.comb += self.flip.eq(1)
             m.d.sync += [
-                wires.attempt.eq(0),
+                wires.attempts.eq(0),
                 wires.trains.eq(0),
                 self.unfinished.eq(0),
             ]

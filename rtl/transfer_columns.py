@@ -117,7 +117,7 @@ class Columns:
             m.d.sync += unfinished[k].eq(on)
             journal_codes.append(code_2)
             pulses = self.trim.pulses(m, f"lane_{k}", was, found["product"])
-            first_attempt = (ports.state == State.ERASE) & (wires.attempt == 0)
+            first_attempt = (ports.state == State.ERASE) & (wires.attempts == 0)
             masks.append(Mux(first_attempt, active_2[k], was.program.on))
             counts.append(Mux(was.trim.on, pulses, Const(0, self.word.pulses)))
             charges.append((was.trim.residual > 0) ^ ports.polarity_bit)

@@ -48,7 +48,7 @@ class Program:
 
             def after_set() -> None:
                 m.d.comb += ports.attempt.eq(1)
-                m.d.sync += wires.attempt.eq(wires.attempt + 1)
+                m.d.sync += wires.attempts.eq(wires.attempts + 1)
                 m.next = State.VERIFY.name
 
             steps.load_and_ask(Phase.SET, after_set)
@@ -56,7 +56,7 @@ class Program:
         with steps.state(State.VERIFY):
 
             def after_verify() -> None:
-                at_limit = wires.attempt == self.transfer.prog_limit
+                at_limit = wires.attempts == self.transfer.prog_limit
                 with m.If((ports.unfinished == 0) | at_limit):
                     m.d.comb += ports.not_programmed.eq(ports.unfinished != 0)
                     m.next = State.TRIM_READ.name

@@ -30,24 +30,26 @@ class Wires:
     loaded: Signal
     """That pass is over, and what it wrote stands in the drivers."""
     row: Signal
-    attempt: Signal
+    attempts: Signal
+    """SETs of this row that have been verified, or are to be now."""
     trains: Signal
+    """Trains of pulses that this row has had."""
 
     @classmethod
     def of(cls, spec: TileSpec) -> Wires:
         """As wide as the spec lets them be."""
         return cls(
-            asking=Signal(),
-            over=Signal(),
-            failed=Signal(),
-            reading=Signal(),
-            zero=Signal(),
-            pair=Signal(PairCode),
-            read_over=Signal(),
-            passing=Signal(),
-            serial=Signal(),
-            loaded=Signal(),
-            row=Signal(row_bits(spec)),
-            attempt=Signal(range(spec.transfer.prog_limit + 1)),
-            trains=Signal(range(spec.transfer.trim_limit + 1)),
+            asking=Signal(name="asking"),
+            over=Signal(name="over"),
+            failed=Signal(name="failed"),
+            reading=Signal(name="reading"),
+            zero=Signal(name="zero"),
+            pair=Signal(PairCode, name="pair"),
+            read_over=Signal(name="read_over"),
+            passing=Signal(name="passing"),
+            serial=Signal(name="serial"),
+            loaded=Signal(name="loaded"),
+            row=Signal(row_bits(spec), name="row"),
+            attempts=Signal(range(spec.transfer.prog_limit + 1), name="attempts"),
+            trains=Signal(range(spec.transfer.trim_limit + 1), name="trains"),
         )
