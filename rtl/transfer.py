@@ -37,7 +37,8 @@ class TransferSequencer(TransferPorts):
 
     `start` is taken while idle without a valid journal. `resume` and `abort` last a cycle. While
     busy, `abort` ends the range with the row in hand; while idle, it completes a row begun and
-    forgets the others. A phase that fails ends the command with MACRO_TIMEOUT; the journal stays.
+    forgets the others; in the cycle of an answer it comes too late. A phase that fails ends the
+    command with MACRO_TIMEOUT; the journal stays.
     """
 
     def elaborate(self, platform: object) -> Module:
@@ -79,6 +80,8 @@ class TransferSequencer(TransferPorts):
         is_load, is_init = journal.kind == RangeKind.LOAD, journal.kind == RangeKind.INIT
         load_first, load_last = Signal(row_bits(spec)), Signal(row_bits(spec))
         taken = Signal(range(spec.columns + 2))
+        # In the cycle of an answer nobody waits for another: that ABORT came too late.
+        abort = self.abort & ~self.answered
         with steps.state(State.IDLE):
             begun = self.start.payload
             m.d.comb += [
@@ -99,12 +102,12 @@ class TransferSequencer(TransferPorts):
                 with m.Else():
                     m.d.comb += journal.start.eq(1)
                     steps.enter_row(begun.kind)
-            with m.Elif((self.resume | self.abort) & journal.valid):
+            with m.Elif((self.resume | abort) & journal.valid):
                 with m.If(is_init):
                     m.next = State.PRECHARGE.name
                 with m.Else():
                     m.next = State.READ_ZERO.name
-            with m.Elif(self.abort):
+            with m.Elif(abort):
                 m.d.comb += journal.end.eq(1)
                 steps.answer()
             with m.Elif(self.resume):

@@ -103,7 +103,8 @@ class Bounded(RowTransfers):
         self.always(m, "a_failed_phase_ends_the_command", implies(failed & ~was_reset, told))
         ends = self.past(m, busy) & ~busy & ~was_reset
         self.always(m, "work_ends_with_an_answer", implies(ends, sequencer.answered))
-        begins = sequencer.start.valid & sequencer.start.ready | sequencer.resume | sequencer.abort
+        aborts = sequencer.abort & ~sequencer.answered
+        begins = sequencer.start.valid & sequencer.start.ready | sequencer.resume | aborts
         begun = self.past(m, begins & ~busy) & ~was_reset
         self.always(m, "every_command_is_taken_up", implies(begun, busy | sequencer.answered))
         unasked = sequencer.answered & ~(self.past(m, busy) | begun)
@@ -249,12 +250,12 @@ CLAIMS = [
     Claim("work_ends_with_an_answer", "unless a soft reset ends it",
           STEP, "self.m.d.sync += [self.ports.answered.eq(1), self.ports.error.eq(error)]",
           "self.m.d.sync += [self.ports.answered.eq(error == 0), self.ports.error.eq(error)]"),
-    Claim("every_command_is_taken_up", "in the next cycle the sequencer works or has answered",
+    Claim("every_command_is_taken_up",
+          "then the sequencer works or has answered; an ABORT with an answer comes too late",
           TRANSFER, "m.d.comb += journal.end.eq(1)\n                steps.answer()",
           "m.d.comb += journal.end.eq(1)"),
     Claim("an_answer_is_to_a_command", "one each",
-          TRANSFER, "m.d.sync += [self.answered.eq(0), settled.eq(0)]",
-          "m.d.sync += [settled.eq(0)]"),
+          TRANSFER, "abort = self.abort & ~self.answered", "abort = self.abort"),
     Claim("what_is_left_is_within_the_bound",
           "the invariant: cycles spent and the most that the states left can take",
           READS, "with m.Elif(ports.phase_done):",
