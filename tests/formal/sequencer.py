@@ -27,7 +27,7 @@ REST, CONVERT, DRIVE, CODES = range(4)
 """Codes of a READ's states."""
 
 
-def tiny(columns: int = 1, **transfer: Any) -> TileSpec:
+def tiny(columns: int = 1, lanes: int = 1, **transfer: Any) -> TileSpec:
     """Two rows, one conversion a READ, one attempt, two trains."""
     spec = preset("tiny")
     limits = {"prog_limit": 1, "trim_limit": 2} | transfer
@@ -37,7 +37,7 @@ def tiny(columns: int = 1, **transfer: Any) -> TileSpec:
         columns=columns,
         update=dataclasses.replace(spec.update, slots=2),
         converters=dataclasses.replace(
-            spec.converters, lanes=1, read_bits=6, read_average_log2=0
+            spec.converters, lanes=lanes, read_bits=6, read_average_log2=0
         ),
         transfer=dataclasses.replace(
             spec.transfer, c_max=7, set_shift=0, prog_tol=1, trim_gain=64, **limits
