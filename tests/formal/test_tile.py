@@ -1,7 +1,9 @@
 """What rtl/tile.py promises by the way it joins its blocks, whatever host, streams and macro do.
 
 It proves of the whole what the harnesses of the blocks assume of their parents, and what stands in
-rtl/tile.py alone: how `analog_safe` cuts, and when the integrators are cleared. Inputs are free.
+rtl/tile.py alone: how `analog_safe` cuts, and when the integrators are cleared. Every input is
+free. Lemmas that the blocks' own harnesses prove are assumed in the cycle in which they hold there;
+what those assume of the rest of the tile is among the properties here.
 """
 
 from __future__ import annotations
@@ -9,18 +11,20 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from amaranth.hdl import Cat, Fragment, Module, Value
+from amaranth.hdl import Cat, Fragment, Module, Mux, Signal, Value
 
+import rtl.converter
 import rtl.drive
 import rtl.phase
 import rtl.tile
 import rtl.transfer
+from rtl.converter import Use
 from rtl.transfer_ports import State
 from spec.commands import Command, Phase
 from tests.formal.claims import Claim
 from tests.formal.inside import Inside
 from tests.formal.prove import Harness
-from tests.formal.sequencer import one_of, tiny
+from tests.formal.sequencer import REST, one_of, tiny
 
 SPEC = tiny()
 WITH_JOURNAL = (State.PRECHARGE, State.FLIP, State.READ_LOWER, State.ERASE, State.SET, State.VERIFY,
@@ -56,10 +60,11 @@ class Joined(Harness):
         self._users(m)
         self._host(m)
         self._strobes(m)
+        self._codes(m)
         self._witnesses(m)
 
     def _lemmas(self, m: Module) -> None:
-        """What test_transfer.py and test_controller.py prove of their blocks."""
+        """What test_transfer.py and test_controller.py prove of their blocks, in the same cycle."""
         transfer, journal, asked = self.tile.transfer, self.tile.journal, self.sequencer["asked"]
         taken = transfer.phase.valid & transfer.phase.ready
         writes = Cat(transfer.trim_write, transfer.select_write, transfer.set_write).any()
@@ -174,6 +179,27 @@ class Joined(Harness):
         self.always(m, "a_strobe_is_on_the_row_of_the_journal_or_raw",
                     implies(strobe, of_row | (self.raw & ~self.in_transfer)))  # fmt: skip
 
+    def _codes(self, m: Module) -> None:
+        """What tests/formal/sequencer.py assumes of the converter."""
+        transfer, drive = self.tile.transfer, self.tile.drive
+        use, reads = Inside.of(self.whole, "converter")["use"], self.sequencer["reads_state"]
+        due, zero, asked = Signal(), Signal(), self.sequencer["asked"]
+        with m.If(transfer.read_start):
+            m.d.sync += zero.eq(transfer.read_zero)
+        of_codes = (self.phase["phase"] == Phase.CONVERT_READ) & ~self.phase["convert_hold"]
+        with m.If(asked & drive.done & ~drive.failed & of_codes & ~zero):
+            m.d.sync += due.eq(1)
+        with m.Elif(transfer.read.valid):
+            m.d.sync += due.eq(0)
+        with m.If(self.reset):
+            m.d.sync += due.eq(0)
+        come = implies(transfer.read.valid & transfer.busy, due & (transfer.read.group == 0))
+        of_use = use == Mux(zero, Use.READ_ZERO, Use.READ)
+        one_group = implies(self.in_hand & (self.phase["phase"] == Phase.CONVERT_READ),
+                            self.phase["group"] == 0)  # fmt: skip
+        of_use = implies(transfer.busy & (reads != REST), of_use)
+        self.always(m, "a_reads_codes_come_once", come & of_use & one_group)
+
     def _witnesses(self, m: Module) -> None:
         tile, pins = self.tile, self.tile.pins
         self.reach(m, "a_command", tile.controller.command)
@@ -182,6 +208,7 @@ class Joined(Harness):
         self.reach(m, "a_precharge", pins.request & (pins.phase == Phase.PRECHARGE))
 
 
+CONVERTER = rtl.converter
 TILE, DRIVE, PHASE = rtl.tile, rtl.drive, rtl.phase
 CLAIMS = [
     Claim("analog_safe_cuts_at_once",
@@ -241,8 +268,12 @@ CLAIMS = [
           "works, or the command is PROGRAM or PRECHARGE, which need BRINGUP",
           TILE, "self.journal.discard.eq(controller.discard_journal)",
           "self.journal.discard.eq(controller.discard_journal | transfer.phase.valid)"),
+    Claim("a_reads_codes_come_once",
+          "to the sequencer, after the last conversion of a READ, none of a zero or a failed one",
+          CONVERTER, "((use == Use.READ) & set_last)",
+          "(use == Use.READ) | (use == Use.READ_ZERO)"),
 ]  # fmt: skip
-INDUCTION, DAMAGED, WITNESSES = 2, 40, 44
+INDUCTION, DAMAGED, WITNESSES = 4, 40, 44
 USERS = (rtl.tile, rtl.drive)
 
 
