@@ -157,6 +157,9 @@ class Joined(Harness):
         restores = tile.bank.journal.write | tile.bank.range.write
         idle = ~tile.controller.busy & ~tile.controller.command
         self.always(m, "a_journal_is_restored_while_idle", implies(restores, idle))
+        begins = transfer.start.valid | transfer.resume | transfer.abort
+        self.always(m, "a_journal_is_discarded_while_idle",
+                    implies(journal.discard, ~transfer.busy & ~begins))  # fmt: skip
         written = self.past(m, port.use & port.write & ~journal.valid & ~tile.controller.busy)
         flipped = self.past(m, transfer.flip & journal.valid)
         rules = []
@@ -256,6 +259,9 @@ CLAIMS = [
           "bank.status.busy.eq(controller.busy & ~transfer.busy)"),
     Claim("a_journal_is_restored_while_idle", "nor writes the journal or its range meanwhile",
           TILE, "bank.status.busy.eq(controller.busy)", "bank.status.busy.eq(transfer.busy)"),
+    Claim("a_journal_is_discarded_while_idle", "before the command's range begins",
+          TILE, "self.journal.discard.eq(controller.discard_journal)",
+          "self.journal.discard.eq(controller.raw_access | controller.start.valid)"),
     Claim("a_bit_changes_by_flip_or_by_an_idle_host",
           "by a flip to the journal's p_new, of its row, or by a host's write of that row while "
           "idle without `valid`",
@@ -266,8 +272,7 @@ CLAIMS = [
     Claim("a_strobe_is_on_the_row_of_the_journal_or_raw",
           "PRECHARGE, RESET and SET: the journal is valid, its row is selected and the sequencer "
           "works, or the command is PROGRAM or PRECHARGE, which need BRINGUP",
-          TILE, "self.journal.discard.eq(controller.discard_journal)",
-          "self.journal.discard.eq(controller.discard_journal | transfer.phase.valid)"),
+          PHASE, "self.row_select.eq(asked.row)", "self.row_select.eq(~asked.row)"),
     Claim("a_reads_codes_come_once",
           "to the sequencer, after the last conversion of a READ, none of a zero or a failed one",
           CONVERTER, "((use == Use.READ) & set_last)",
