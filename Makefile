@@ -28,8 +28,8 @@ demo: $(READY) ## train on MNIST with the full cell, and leave the results in bu
 test: $(READY) ## run every test, on WORKERS processes (default 2)
 	$(BIN)/python -m pytest -n $(WORKERS)
 
-formal: $(READY) ## every formal proof, with a table of the properties
-	$(BIN)/python -m pytest -n $(WORKERS) -v -m '' tests/formal
+formal: $(READY) ## every formal proof, with a table of the properties; `make docs` takes the times over
+	PROOF_TIMES=build/proof_times.json $(BIN)/python -m pytest -n $(WORKERS) -v -m '' tests/formal
 
 docs: $(READY) ## write the documents that are made from the sources
 	$(BIN)/python -m crosstile.register_documents

@@ -19,7 +19,7 @@ from rtl.command_walk import CommandWalk
 from rtl.converter import USE_BITS
 from rtl.phase import TIMEOUT_BITS, groups, index_bits, request_layout, row_bits
 from rtl.refusal import COMMAND, Refusal
-from rtl.transfer import start_layout
+from rtl.row_range import start_layout
 from spec.commands import ERROR_BITS, Command, Error
 from spec.tile import STEP_CODE_BITS, TileSpec
 

@@ -47,19 +47,17 @@ class PolarityBank(wiring.Component):
         """The bits, and a count of those that are set: an OR of all rows would be slow."""
         m = Module()
         inverted = Signal(range(self.rows + 1))
-        following = Signal.like(inverted)
-        m.d.comb += following.eq(inverted)
+        # One of many bits by a tree of multiplexers: a chain would be as deep as there are rows.
+        was = self.bits.bit_select(self.row, 1)
+        with m.If(self.write & (self.row < self.rows)):
+            with m.If(self.polarity & ~was):
+                m.d.sync += inverted.eq(inverted + 1)
+            with m.Elif(~self.polarity & was):
+                m.d.sync += inverted.eq(inverted - 1)
         for row in range(self.rows):
             with m.If(self.write & (self.row == row)):
                 m.d.sync += self.bits[row].eq(self.polarity)
-                with m.If(self.polarity & ~self.bits[row]):
-                    m.d.comb += following.eq(inverted + 1)
-                with m.Elif(~self.polarity & self.bits[row]):
-                    m.d.comb += following.eq(inverted - 1)
-        m.d.sync += [
-            inverted.eq(following),
-            self.read_bit.eq(self.bits.bit_select(self.read_row, 1)),
-        ]
+        m.d.sync += self.read_bit.eq(self.bits.bit_select(self.read_row, 1))
         m.d.comb += [
             self.any_inverted.eq(inverted != 0),
             self.any_normal.eq(inverted != self.rows),

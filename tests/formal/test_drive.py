@@ -91,6 +91,7 @@ class Drives(Harness):
         self.was_reset = self.past(m, reset)
         self._request(m)
         self._lines(m)
+        self._devices(m)
         self._pulses(m)
         self._answers(m)
         self._follows(m, phase, window)
@@ -285,6 +286,36 @@ class Drives(Harness):
             each = [implies(pulse[c], rule(c)) for c in range(SPEC.columns)]
             self.always(m, name, implies(when, Cat(each).all()))
         self.sign_of_phase = Mux((phase == Phase.BACKWARD) | self.trim, as_told, right)
+
+    def _devices(self, m: Module) -> None:
+        """What the macro makes of the pins, in each column: who moves one of its devices."""
+        pins, asked = self.drive.pins, self.asked
+        columns = range(SPEC.columns)
+        latched_code = [Signal(len(pins.set_code), name=f"latched_{c}") for c in columns]
+        latched_minus = Signal(SPEC.columns)
+        rules = []
+        for column in range(SPEC.columns):
+            with m.If(pins.set_write & (pins.set_column == column)):
+                m.d.sync += latched_code[column].eq(pins.set_code)
+                m.d.sync += latched_minus[column].eq(pins.set_minus)
+            selected = asked & pins.column_select[column]
+            sets = selected & (pins.phase == Phase.SET) & (latched_code[column] != 0)
+            pulse = asked & (pins.phase == Phase.UPDATE) & self.rows & pins.column_pulse[column]
+            charge = pins.column_sign[column]
+            now = Cat(
+                selected & (pins.phase == Phase.RESET),
+                sets & ~latched_minus[column], sets & latched_minus[column],
+                pulse & charge, pulse & ~charge,
+                asked & (pins.phase == Phase.PRECHARGE),
+            )  # fmt: skip
+            on = now | self.past(m, now)
+            rules.append((on & (on - 1)[: len(on)]) == 0)
+        self.always(m, "a_column_is_worked_by_one_at_a_time", Cat(*rules).all())
+        strobe = asked & among(pins.phase, STROBES)
+        same = pins.row_select == self.past(m, pins.row_select)
+        still = strobe & self.past(m, strobe)
+        self.always(m, "strobes_are_on_one_row_at_a_time", implies(still, same))
+        self.always(m, "each_row_has_its_own_swap", pins.row_lower_swap == self.drive.polarity)
 
     def _pulses(self, m: Module) -> None:
         drive, pins, t = self.drive, self.drive.pins, self.t
@@ -515,6 +546,19 @@ CLAIMS = [
           DRIVE, "(phase.phase == Phase.BACKWARD) | phase.trim", "phase.trim"),
     Claim("trim_charges_as_told", "on every column that is high",
           DRIVE, "(phase.phase == Phase.BACKWARD) | phase.trim", "phase.phase == Phase.BACKWARD"),
+    Claim("a_column_is_worked_by_one_at_a_time",
+          "of RESET, SET of the plus device, SET of the minus one, charge, discharge and precharge "
+          "one is on in a column, and none the cycle after another",
+          PHASE, "m.d.sync += self.request.eq(0)",
+          "m.d.sync += [self.request.eq(self.phase == Phase.RESET),\n"
+          "                             self.phase.eq(self.phase + (self.phase == Phase.RESET))]"),
+    Claim("strobes_are_on_one_row_at_a_time", "the row stays while one is on",
+          PHASE, 'm.d.sync += silent.eq(silent + 1)\n                drawn',
+          'm.d.sync += [silent.eq(silent + 1), self.row_select.eq(asked.row)]\n'
+          '                drawn'),
+    Claim("each_row_has_its_own_swap", "row_lower_swap is the rows' bits",
+          DRIVE, "pins.row_lower_swap.eq(self.polarity)",
+          "pins.row_lower_swap.eq(self.polarity ^ phase.lower_swap.replicate(spec.rows))"),
     Claim("a_row_is_high_for_its_code_from_the_first_cycle",
           "FORWARD: high in the window's cycle t if and only if its polarity is the phase's and "
           "t <= code",
@@ -552,6 +596,7 @@ CLAIMS = [
 ]  # fmt: skip
 INDUCTION, DAMAGED, WITNESSES = 2, BOUND + 7, 36
 """Depths in cycles."""
+USERS = (rtl.drive,)
 
 
 def test_every_property_has_a_damage() -> None:
@@ -572,6 +617,6 @@ def test_every_phase_can_happen(prove) -> None:
 @pytest.mark.formal
 @pytest.mark.parametrize("claim", CLAIMS, ids=[claim.name for claim in CLAIMS])
 def test_damage_is_found(prove, claim: Claim) -> None:
-    with claim.breaks(rtl.drive):
+    with claim.breaks(*USERS):
         proof = prove(Drives(), method="bmc", depth=DAMAGED, only=[claim.name])
     assert proof.failed == {claim.name}

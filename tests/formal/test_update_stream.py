@@ -7,6 +7,7 @@ small, so that the solver's multipliers are.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -27,6 +28,9 @@ SPEC = TileSpec(
     codes=CodeSpec(pwm_bits=BITS, column_bits=BITS),
     update=UpdateSpec(slots=SLOTS),
 )
+STOCHASTIC = dataclasses.replace(
+    SPEC, update=dataclasses.replace(SPEC.update, stream_mode="stochastic")
+)
 LAGS = {"row": ROW_LAG, "column": COLUMN_LAG}
 SCALE_LIMIT = 2 << BITS
 
@@ -36,10 +40,14 @@ def drawn(state: Value, side: str) -> Value:
     return draw(state, LAGS[side])[:LFSR_BITS]
 
 
-def threshold(state: Value, slot: Any, scramble: Value, scale: Value, side: str) -> Value:
-    """A threshold as the design document has it, with the top bits of the draw replaced."""
-    order = slot if side == "row" else Cat(slot[bit] for bit in reversed(range(SLOT_BITS)))
-    u = Cat(state[: DRAW_BITS - SLOT_BITS], order ^ scramble)
+def threshold(
+    state: Value, slot: Any, scramble: Value, scale: Value, side: str, spec: TileSpec
+) -> Value:
+    """A threshold as the design document has it; low_discrepancy replaces the draw's top bits."""
+    u = state[:DRAW_BITS]
+    if spec.update.stream_mode == "low_discrepancy":
+        order = slot if side == "row" else Cat(slot[bit] for bit in reversed(range(SLOT_BITS)))
+        u = Cat(state[: DRAW_BITS - SLOT_BITS], order ^ scramble)
     full = (u * scale)[DRAW_BITS:]
     return Mux(full > (1 << BITS) - 1, (1 << BITS) - 1, full)[:BITS]
 
@@ -47,11 +55,13 @@ def threshold(state: Value, slot: Any, scramble: Value, scale: Value, side: str)
 class Streams(Harness):
     """Both streams; for each a model that draws by spec/lfsr.py and notes what it gave."""
 
+    spec = SPEC
+
     def describe(self, m: Module) -> None:
         begin, replay, take = Signal(), Signal(), Signal()
         commit, stop = Signal(), Signal()
         self.free(m, begin, replay, take, commit, stop)
-        streams = {side: rtl.update_stream.UpdateStream(SPEC, side) for side in LAGS}
+        streams = {side: rtl.update_stream.UpdateStream(self.spec, side) for side in LAGS}
         inside = {side: Inside(stream) for side, stream in streams.items()}
         row, column = streams.values()
         for side, stream in streams.items():
@@ -139,7 +149,7 @@ class Streams(Harness):
                 m.d.sync += [noted[number].eq(stream.o.payload), noted_states[number].eq(next_draw)]
         self.always(m, f"{side}_state_is_never_0", (state != 0) & (inside["first"] != 0))
         offered = stream.o.valid
-        expected = threshold(next_draw, slot, scramble, stream.scale, side)
+        expected = threshold(next_draw, slot, scramble, stream.scale, side, self.spec)
         self.always(
             m,
             f"{side}_thresholds_are_those_of_the_draws",
@@ -174,7 +184,12 @@ class Streams(Harness):
             after = drawn(after, side)
             same = noted_states[number] == after
             value = threshold(
-                noted_states[number], self._number(m, number), of_begun, stream.scale, side
+                noted_states[number],
+                self._number(m, number),
+                of_begun,
+                stream.scale,
+                side,
+                self.spec,
             )
             model += [~there | same, ~there | (noted[number] == value)]
 
@@ -184,7 +199,19 @@ class Streams(Harness):
         return slot
 
 
+class StochasticStreams(Streams):
+    """The same in the other mode: the whole draw counts."""
+
+    spec = STOCHASTIC
+
+
 MODULE = rtl.update_stream
+STOCHASTIC_CLAIMS = [
+    Claim(f"{side}_thresholds_are_those_of_the_draws", "(u scale) >> 16 of the spec's draw",
+          MODULE, 'spec.update.stream_mode == "low_discrepancy"',
+          f'spec.update.stream_mode == "low_discrepancy" or side == "{side}"')
+    for side in LAGS
+]  # fmt: skip
 
 
 def _side_claims(side: str) -> list[Claim]:
@@ -224,20 +251,26 @@ CLAIMS = [
 INDUCTION, DAMAGED, WITNESSES = 2, 14, 20
 
 
-def test_every_property_has_a_damage() -> None:
-    harness = Streams()
-    Fragment.get(harness, None)
-    assert sorted(harness.names) == sorted(claim.name for claim in CLAIMS)
+BOTH = pytest.mark.parametrize("harness", [Streams, StochasticStreams])
+
+
+@BOTH
+def test_every_property_has_a_damage(harness: type[Streams]) -> None:
+    made = harness()
+    Fragment.get(made, None)
+    assert sorted(made.names) == sorted(claim.name for claim in CLAIMS)
 
 
 @pytest.mark.formal
-def test_properties(prove) -> None:
-    assert prove(Streams(), method="induction", depth=INDUCTION).passed
+@BOTH
+def test_properties(prove, harness: type[Streams]) -> None:
+    assert prove(harness(), method="induction", depth=INDUCTION).passed
 
 
 @pytest.mark.formal
-def test_every_update_can_happen(prove) -> None:
-    assert prove(Streams(), method="cover", depth=WITNESSES).passed
+@BOTH
+def test_every_update_can_happen(prove, harness: type[Streams]) -> None:
+    assert prove(harness(), method="cover", depth=WITNESSES).passed
 
 
 @pytest.mark.formal
@@ -245,4 +278,12 @@ def test_every_update_can_happen(prove) -> None:
 def test_damage_is_found(prove, claim: Claim) -> None:
     with claim.breaks():
         proof = prove(Streams(), method="bmc", depth=DAMAGED, only=[claim.name])
+    assert proof.failed == {claim.name}
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize("claim", STOCHASTIC_CLAIMS, ids=["row", "column"])
+def test_damage_is_found_in_the_other_mode(prove, claim: Claim) -> None:
+    with claim.breaks():
+        proof = prove(StochasticStreams(), method="bmc", depth=DAMAGED, only=[claim.name])
     assert proof.failed == {claim.name}

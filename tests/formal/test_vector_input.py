@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 from amaranth.asserts import AnyConst  # pyright: ignore[reportAttributeAccessIssue]
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Fragment, Module, Mux, Signal
 
+import rtl.register_slice
 import rtl.vector_input
-from rtl.register_slice import SkidBuffer
-from rtl.vector_input import VectorInput
 from spec.commands import Destination, Error
 from spec.tile import HostSpec, TileSpec
+from tests.formal.claims import Claim
 from tests.formal.prove import Harness
 
 ROWS = 5
@@ -23,7 +23,7 @@ class GoodRows(Harness):
     """Good packets of row codes, one behind the other."""
 
     def describe(self, m: Module) -> None:
-        m.submodules.block = block = VectorInput(SPEC)
+        m.submodules.block = block = rtl.vector_input.VectorInput(SPEC)
         port = block.i
         self.free(m, port.tdata, port.tvalid, block.rows_take)
         taken, place = Signal(4), Signal(4)
@@ -54,7 +54,7 @@ class AnyPackets(Harness):
     """Whatever comes: an answer a packet at most, and after a drop none for a packet cut by it."""
 
     def describe(self, m: Module) -> None:
-        m.submodules.block = block = VectorInput(SPEC)
+        m.submodules.block = block = rtl.vector_input.VectorInput(SPEC)
         port = block.i
         self.free(m, port.tdata, port.tkeep, port.tlast, port.tdest, port.tvalid)
         self.free(m, block.rows_take, block.columns_take, block.weights_open, block.weights.ready)
@@ -94,27 +94,71 @@ class AnyPackets(Harness):
         self.reach(m, "an_error_after_a_drop", failed & ever_cut)
 
 
-class LosingBuffer(SkidBuffer):
-    """Takes a beat that it has no room for."""
-
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        m.d.comb += self.i.ready.eq(1)
-        with m.If(self.o.ready | ~self.o.valid):
-            m.d.sync += [self.o.valid.eq(self.i.valid), self.o.payload.eq(self.i.payload)]
-        return m
+INPUT, BUFFER = rtl.vector_input, rtl.register_slice
+GOOD_ROWS = [
+    Claim("its_codes", "each beat's codes are written, in their order",
+          BUFFER, "self.i.ready.eq(~spare_held)", "self.i.ready.eq(1)"),
+    Claim("its_group", "into the group of the beat's place in its packet",
+          INPUT, "self.row_group.eq(place)", "self.row_group.eq(0)"),
+    Claim("none_invented", "no more beats are written than were taken",
+          INPUT, "self.row_write.eq(taken & (place", "self.row_write.eq((place"),
+    Claim("a_vector_that_waits_stays", "nothing is written while one waits",
+          INPUT, "held_back.eq(self.rows_waiting)", "held_back.eq(0)"),
+    Claim("a_vector_is_whole", "one that waits has all its beats",
+          INPUT, "with m.Elif(come & ~discard):",
+          "with m.Elif((come | self.row_write) & ~discard):"),
+    Claim("no_error", "good packets have none",
+          INPUT, "too_long = place > final", "too_long = place >= final"),
+]  # fmt: skip
+ANY_PACKETS = [
+    Claim("one_answer_each",
+          "a packet that came whole, and that no drop cut, has one answer: a vector, an error or "
+          "the end of weights",
+          INPUT, "discarding.eq(still_inside)", "discarding.eq(0)"),
+    Claim("one_at_a_time", "never two in a cycle",
+          INPUT, "rows_come.eq(good & (begun_as == Destination.ROWS))",
+          "rows_come.eq(begun_as == Destination.ROWS)"),
+    Claim("no_weight_unasked", "weights come after `weights_open` only",
+          INPUT, "held_back.eq(~self.weights_open | self.weights_done)",
+          "held_back.eq(self.weights_done)"),
+    Claim("a_weight_stays", "on offer until it is taken, or dropped",
+          INPUT, "with m.Elif(given):\n            m.d.sync += [held",
+          "with m.Elif(self.weights.valid):\n            m.d.sync += [held"),
+]  # fmt: skip
+GOOD_ROWS_DEPTH, ANY_PACKETS_DEPTH = 14, 13
+GOOD_ROWS_WITNESSES, ANY_PACKETS_WITNESSES = 18, 16
+"""Depths in cycles: of a packet's beats, of its answer, and of the next one."""
+USERS = (rtl.vector_input,)
 
 
 def test_good_packets(prove) -> None:
-    assert prove(GoodRows(), method="bmc", depth=14).passed
-    assert prove(GoodRows(), method="cover", depth=18).passed
+    assert prove(GoodRows(), method="bmc", depth=GOOD_ROWS_DEPTH).passed
+    assert prove(GoodRows(), method="cover", depth=GOOD_ROWS_WITNESSES).passed
 
 
 def test_any_packets(prove) -> None:
-    assert prove(AnyPackets(), method="bmc", depth=13).passed
-    assert prove(AnyPackets(), method="cover", depth=16).passed
+    assert prove(AnyPackets(), method="bmc", depth=ANY_PACKETS_DEPTH).passed
+    assert prove(AnyPackets(), method="cover", depth=ANY_PACKETS_WITNESSES).passed
 
 
-def test_the_proofs_can_fail(prove, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rtl.vector_input, "SkidBuffer", LosingBuffer)
-    assert "its_codes" in prove(GoodRows(), method="bmc", depth=12).failed
+@pytest.mark.parametrize(("harness", "claims"), [(GoodRows, GOOD_ROWS), (AnyPackets, ANY_PACKETS)])
+def test_every_property_has_a_damage(harness: type[Harness], claims: list[Claim]) -> None:
+    made = harness()
+    Fragment.get(made, None)
+    assert made.names == [claim.name for claim in claims]
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize("claim", GOOD_ROWS, ids=[claim.name for claim in GOOD_ROWS])
+def test_damage_is_found_by_good_packets(prove, claim: Claim) -> None:
+    with claim.breaks(*USERS):
+        proof = prove(GoodRows(), method="bmc", depth=GOOD_ROWS_DEPTH, only=[claim.name])
+    assert proof.failed == {claim.name}
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize("claim", ANY_PACKETS, ids=[claim.name for claim in ANY_PACKETS])
+def test_damage_is_found_by_any_packets(prove, claim: Claim) -> None:
+    with claim.breaks(*USERS):
+        proof = prove(AnyPackets(), method="bmc", depth=ANY_PACKETS_DEPTH, only=[claim.name])
+    assert proof.failed == {claim.name}

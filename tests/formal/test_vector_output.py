@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 from amaranth.asserts import AnyConst  # pyright: ignore[reportAttributeAccessIssue]
-from amaranth.hdl import Module, Mux, ResetInserter, Signal
+from amaranth.hdl import Fragment, Module, Mux, Signal
 
-from rtl.vector_output import VectorOutput
+import rtl.vector_output
 from spec.commands import VectorFormat
 from spec.tile import ConverterSpec, HostSpec, TileSpec
+from tests.formal.claims import Claim
 from tests.formal.prove import Harness
 
 ROWS = 3
@@ -23,14 +24,9 @@ SPEC = TileSpec(
 class Rules(Harness):
     """A beat on offer stays; a packet that a drop cuts is ended by an empty beat, and only such."""
 
-    def __init__(self, damaged: bool = False) -> None:
-        """`damaged`: a drop is a plain reset of all registers."""
-        self.damaged = damaged
-
     def describe(self, m: Module) -> None:
-        block = VectorOutput(SPEC)
+        m.submodules.block = block = rtl.vector_output.VectorOutput(SPEC)
         port = block.o
-        m.submodules.block = ResetInserter(block.drop)(block) if self.damaged else block
         self.free(m, block.write, block.group, block.codes, block.finish, block.packet)
         self.free(m, block.drop, port.tready, block.backward_shift)
         self.assume(m, block.free | ~(block.write | block.finish))
@@ -65,17 +61,13 @@ class Rules(Harness):
 class Codes(Harness):
     """Any code of the first two vectors, sent raw: in its beat, once, and as many as there are."""
 
-    def __init__(self, damaged: bool = False) -> None:
-        """`damaged`: the block believes that every beat on offer is taken."""
-        self.damaged = damaged
-
     def describe(self, m: Module) -> None:
-        m.submodules.block = block = VectorOutput(SPEC)
+        m.submodules.block = block = rtl.vector_output.VectorOutput(SPEC)
         port, ready = block.o, Signal()
         self.free(m, block.write, block.group, block.codes, block.finish, ready)
         self.free(m, block.packet.count, block.packet.destination)
         m.d.comb += block.packet.format.eq(VectorFormat.RAW)
-        m.d.comb += port.tready.eq(1 if self.damaged else ready)
+        m.d.comb += port.tready.eq(ready)
         self.assume(m, block.free | ~(block.write | block.finish))
         self.assume(m, block.packet.count <= ROWS)
 
@@ -104,20 +96,71 @@ class Codes(Harness):
         self.reach(m, "a_later_vector", here & (vector == 1) & (place == 1))
 
 
+OUTPUT = rtl.vector_output
+RULES = [
+    Claim("a_beat_stays", "on offer until it is taken, drop or none",
+          OUTPUT, "room.eq(port.tready | ~port.tvalid)",
+          "room.eq(port.tready | ~port.tvalid | self.drop)"),
+    Claim("its_destination_stays", "tdest with it, whatever is sent next",
+          OUTPUT, "begun, ending = Signal(), Signal()",
+          "begun, ending = Signal(), Signal()\n"
+          "        with m.If(self.finish):\n"
+          "            m.d.sync += port.tdest.eq(self.packet.destination)"),
+    Claim("a_cut_packet_is_ended", "the beat after a drop in a packet is an empty last one",
+          OUTPUT, "with m.If(self.drop & begun & ~ending):", "with m.If(0):"),
+    Claim("no_other_is_empty", "no packet ends so that was not cut",
+          OUTPUT, "with m.If(self.drop & begun & ~ending):", "with m.If(self.drop & ~ending):"),
+    Claim("the_end_comes_at_once", "within two cycles, unless a beat before it still waits",
+          OUTPUT, "with m.If(ending):", "with m.If(ending & valid):"),
+]  # fmt: skip
+CODES = [
+    Claim("the_code", "a beat carries what was written last at its place",
+          OUTPUT, "Mux(read_place[0], beat_codes[half:], beat_codes[:half])", "beat_codes[:half]"),
+    Claim("where_it_goes", "tdest is that of its packet",
+          OUTPUT, "port.tdest.eq(held.destination)", "port.tdest.eq(self.packet.destination)"),
+    Claim("the_last_one", "tlast stands on the last code and on no other",
+          OUTPUT, "port.tlast.eq(last)", "port.tlast.eq(1)"),
+    Claim("whole_beats", "all bytes of a RAW code are kept",
+          OUTPUT, "Cat(~last | (place <= tail)", "Cat(~last | (place < tail)"),
+    Claim("none_unasked", "nothing is on offer that was not finished",
+          OUTPUT, "with m.If(self.finish & (self.packet.count != 0)):", "with m.If(self.finish):"),
+]  # fmt: skip
+RULES_DEPTH, RULES_WITNESSES, STAYS = 12, 16, ("a_beat_stays", "its_destination_stays")
+CODES_DEPTH, CODES_WITNESSES = 11, 16
+STAYS_INDUCTION = 2
+"""Depths in cycles: of a packet, and of one after it."""
+
+
 def test_rules(prove) -> None:
-    assert prove(Rules(), method="bmc", depth=12).passed
-    assert prove(Rules(), method="cover", depth=16).passed
-    stays = ["a_beat_stays", "its_destination_stays"]
-    assert prove(Rules(), method="induction", depth=2, only=stays).passed
+    assert prove(Rules(), method="bmc", depth=RULES_DEPTH).passed
+    assert prove(Rules(), method="cover", depth=RULES_WITNESSES).passed
+    assert prove(Rules(), method="induction", depth=STAYS_INDUCTION, only=STAYS).passed
 
 
 @pytest.mark.formal
 def test_codes(prove) -> None:
-    assert prove(Codes(), method="bmc", depth=11).passed
-    assert prove(Codes(), method="cover", depth=16).passed
+    assert prove(Codes(), method="bmc", depth=CODES_DEPTH).passed
+    assert prove(Codes(), method="cover", depth=CODES_WITNESSES).passed
 
 
-def test_the_proofs_can_fail(prove) -> None:
-    failed = prove(Rules(damaged=True), method="bmc", depth=12).failed
-    assert {"a_beat_stays", "a_cut_packet_is_ended"} & failed
-    assert "the_last_one" in prove(Codes(damaged=True), method="bmc", depth=12).failed
+@pytest.mark.parametrize(("harness", "claims"), [(Rules, RULES), (Codes, CODES)])
+def test_every_property_has_a_damage(harness: type[Harness], claims: list[Claim]) -> None:
+    made = harness()
+    Fragment.get(made, None)
+    assert made.names == [claim.name for claim in claims]
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize("claim", RULES, ids=[claim.name for claim in RULES])
+def test_damage_is_found_by_the_rules(prove, claim: Claim) -> None:
+    with claim.breaks():
+        proof = prove(Rules(), method="bmc", depth=RULES_DEPTH, only=[claim.name])
+    assert proof.failed == {claim.name}
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize("claim", CODES, ids=[claim.name for claim in CODES])
+def test_damage_is_found_by_the_codes(prove, claim: Claim) -> None:
+    with claim.breaks():
+        proof = prove(Codes(), method="bmc", depth=CODES_DEPTH, only=[claim.name])
+    assert proof.failed == {claim.name}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,15 @@ from tests.formal import (
     test_drive,
     test_known,
     test_polarity,
+    test_program,
     test_registers,
+    test_tile,
     test_transfer,
+    test_transfer_time,
     test_update_stream,
     test_vector_input,
     test_vector_output,
+    times,
 )
 from tests.formal.claims import Claim, code, table
 
@@ -37,43 +41,84 @@ the assumptions that the head of each test states.
   enough for a whole operation. Beside each stands a *cover*: runs in which the operations do
   happen, so that no proof is vacuous.
 - A property that can't fail proves nothing. With the damage beside it in the design a
-  counterexample of that very property is found, by BMC of the depth given. Where none stands
-  beside it, none has been tried for it alone.
-- Seconds are of one run of all properties of the harness on one core of a small machine; they
-  vary.
+  counterexample of that very property is found, by BMC of the depth given; each is tried alone.
+- Seconds are of one run of `make formal`, on one of two busy cores of a small machine: of all
+  properties of the harness together, of all covers, and of all damages one after the other.
 
 `make test` runs the short inductions, `make formal` everything, with a line a property.
 """
 
 
+PRODUCT = {"induction": "Induction", "bmc": "BMC"}
+
+
 @dataclass(frozen=True)
 class Section:
-    """One harness. `method` says how, to which depth, in how many seconds."""
+    """One harness: `proofs` are (method, depth, of which properties alone, if not of all)."""
 
     title: str
     module: Any
-    method: str
+    harness: type
+    proofs: Sequence[tuple[str, int, Sequence[str]]]
+    witnesses: int
+    damaged: int
     rows: str
+    count: int = field(default=0)
 
-    def __str__(self) -> str:
+    def keys(self) -> list[str]:
+        """What tests/formal/times.py knows its runs by."""
+        name = self.harness.__name__
+        runs = [times.key(name, method, depth, only) for method, depth, only in self.proofs]
+        return [*runs, times.key(name, "cover", self.witnesses), self.damage_key]
+
+    @property
+    def damage_key(self) -> str:
+        return times.key(self.harness.__name__, "damage", self.damaged)
+
+    def cells(self, took: times.Times) -> list[str]:
+        """How it is proven, covered and damaged, each with its seconds."""
+        proofs = []
+        *runs, cover, damage = self.keys()
+        for (method, depth, only), name in zip(self.proofs, runs, strict=True):
+            of = f" of {', '.join(f'`{one}`' for one in only)}" if only else ""
+            proofs.append(f"{PRODUCT[method]} {depth}{of}, {seconds(took, name)}")
+        tried = took.get(damage, [0, 0])[0]
+        return [
+            "; ".join(proofs),
+            f"{self.witnesses} cycles, {seconds(took, cover)}",
+            f"{tried} by BMC {self.damaged}, {seconds(took, damage)}",
+        ]
+
+    def text(self, took: times.Times) -> str:
+        """Its part of the document."""
         test = f"tests/formal/{self.module.__name__.rpartition('.')[2]}.py"
-        return f"## {self.title}\n\n`{test}`. {self.method}\n\n{self.rows}\n"
+        proof, cover, damage = self.cells(took)
+        method = f"{proof}. Cover: {cover}. Damage found: {damage}."
+        return f"## {self.title}\n\n`{test}`. {method}\n\n{self.rows}\n"
 
 
-def claimed(title: str, module: Any, proof_s: int, cover_s: int) -> Section:
+def seconds(took: times.Times, name: str) -> str:
+    """The time of a run, if it was measured."""
+    return f"{took[name][1]} s" if name in took else "not measured"
+
+
+def claimed(
+    title: str, module: Any, harness: type, claims: Sequence[Claim] | None = None
+) -> Section:
     """A harness whose module has its CLAIMS and its depths."""
-    method = (
-        f"Induction {module.INDUCTION} ({proof_s} s); cover of {module.WITNESSES} cycles "
-        f"({cover_s} s); damage by BMC of {module.DAMAGED} cycles."
-    )
-    claims: Sequence[Claim] = module.CLAIMS
-    return Section(title, module, method, table(claims))
+    claims = module.CLAIMS if claims is None else claims
+    assert claims is not None
+    proofs = [("induction", module.INDUCTION, ())]
+    return Section(
+        title, module, harness, proofs, module.WITNESSES, module.DAMAGED, table(claims),
+        len(module.CLAIMS),
+    )  # fmt: skip
 
 
 def named(harness: Any, damages: dict[str, str]) -> str:
-    """A harness whose properties say what they are by their names; some have a damage."""
+    """A harness whose properties say what they are by their names."""
     Fragment.get(harness, None)
-    rows = [f"| `{name}` | {damages.get(name, '')} |" for name in harness.names]
+    rows = [f"| `{name}` | {damages[name]} |" for name in harness.names]
     return "\n".join(["| property | damage that it finds |", "|---|---|", *rows])
 
 
@@ -83,53 +128,72 @@ def sections() -> list[Section]:
         name: f"{module.__name__}: {code(old)} becomes {code(new)}"
         for name, module, old, new in test_registers.DAMAGES
     }
-    transfer = {
-        "next_row_is_expected": "a soft reset clears the journal",
-        "bit_1_changes_by_flip_or_host": "a flip to another row's bit",
-        "the_sign_of_read_and_trim_is_the_bit": "a bit read too late",
-    }
+    packets, results, bound = test_vector_input, test_vector_output, test_registers.BOUND_CYCLES
+    streams = test_update_stream
     return [
-        claimed("Drive: phases, line drivers, selects", test_drive, 4, 15),
-        claimed("Update streams", test_update_stream, 30, 9),
-        claimed("Polarity bank", test_polarity, 2, 2),
-        claimed("Unknown state", test_known, 2, 2),
-        claimed("Controller", test_controller, 4, 45),
+        claimed("The whole tile", test_tile, test_tile.Joined),
+        claimed("Transfer, journal and bank together", test_transfer, test_transfer.Transfers),
+        claimed("The sequencer's time", test_transfer_time, test_transfer_time.Bounded),
         Section(
-            "Transfer, journal and bank together", test_transfer,
-            "Induction 6; cover of 48 cycles; damage by BMC of 16 cycles.",
-            named(test_transfer.Transfers(), transfer),
+            "Program-and-verify", test_program, test_program.Programs,
+            [("bmc", test_program.BOUNDED, ())], test_program.WITNESSES, test_program.DAMAGED,
+            table(test_program.CLAIMS), len(test_program.CLAIMS),
+        ),
+        claimed("Drive: phases, line drivers, selects", test_drive, test_drive.Drives),
+        claimed("Update streams: low_discrepancy", streams, streams.Streams),
+        claimed(
+            "Update streams: stochastic (the properties above; what differs)", streams,
+            streams.StochasticStreams, streams.STOCHASTIC_CLAIMS,
+        ),
+        claimed("Polarity bank", test_polarity, test_polarity.Bank),
+        claimed("Unknown state", test_known, test_known.State),
+        claimed("Controller", test_controller, test_controller.Commands),
+        Section(
+            "Registers behind AXI4-Lite", test_registers, test_registers.Registers,
+            [("induction", 2, ()), ("induction", bound + 2, ())], 24, 24,
+            named(test_registers.Registers(), bank), len(bank),
         ),
         Section(
-            "Registers behind AXI4-Lite", test_registers,
-            f"Induction 2, and {test_registers.BOUND_CYCLES + 2} for what comes in time; cover of "
-            "24 cycles; damage by BMC of 24 cycles.",
-            named(test_registers.Registers(), bank),
+            "Vector input: good packets", packets, packets.GoodRows,
+            [("bmc", packets.GOOD_ROWS_DEPTH, ())], packets.GOOD_ROWS_WITNESSES,
+            packets.GOOD_ROWS_DEPTH, table(packets.GOOD_ROWS), len(packets.GOOD_ROWS),
         ),
         Section(
-            "Vector input: good packets", test_vector_input,
-            "BMC 14; cover of 18 cycles.",
-            named(test_vector_input.GoodRows(),
-                  {"its_codes": "a buffer takes a beat that it has no room for"}),
+            "Vector input: any packets", packets, packets.AnyPackets,
+            [("bmc", packets.ANY_PACKETS_DEPTH, ())], packets.ANY_PACKETS_WITNESSES,
+            packets.ANY_PACKETS_DEPTH, table(packets.ANY_PACKETS), len(packets.ANY_PACKETS),
         ),
         Section(
-            "Vector input: any packets", test_vector_input, "BMC 13; cover of 16 cycles.",
-            named(test_vector_input.AnyPackets(), {}),
+            "Vector output: rules", results, results.Rules,
+            [("bmc", results.RULES_DEPTH, ()),
+             ("induction", results.STAYS_INDUCTION, results.STAYS)],
+            results.RULES_WITNESSES, results.RULES_DEPTH, table(results.RULES), len(results.RULES),
         ),
         Section(
-            "Vector output: rules", test_vector_output, "BMC 12; cover of 16 cycles.",
-            named(test_vector_output.Rules(), {}),
-        ),
-        Section(
-            "Vector output: codes", test_vector_output, "BMC 11; cover of 16 cycles.",
-            named(test_vector_output.Codes(), {}),
+            "Vector output: codes", results, results.Codes,
+            [("bmc", results.CODES_DEPTH, ())], results.CODES_WITNESSES, results.CODES_DEPTH,
+            table(results.CODES), len(results.CODES),
         ),
     ]  # fmt: skip
 
 
+def overview(found: Sequence[Section], took: times.Times) -> str:
+    """A line a harness."""
+    lines = [
+        "| harness | properties | proof | cover | damages found |", "|---|---|---|---|---|",
+    ]  # fmt: skip
+    for one in found:
+        title = one.title.partition(" (")[0]
+        lines.append(f"| {title} | {one.count} | {' | '.join(one.cells(took))} |")
+    return "\n".join(lines) + "\n"
+
+
 def document() -> str:
-    """The whole text."""
-    return "\n".join([HEAD, *map(str, sections())])
+    """The whole text, with the times that are kept."""
+    found, took = sections(), times.read()
+    return "\n".join([HEAD, overview(found, took), *(one.text(took) for one in found)])
 
 
 if __name__ == "__main__":
+    times.take_over(name for one in sections() for name in one.keys())
     DOCUMENT.write_text(document(), encoding="utf-8")
