@@ -55,7 +55,7 @@ async def reset(dut: Any, inputs: list[str], damage: int) -> None:
         getattr(dut, name).value = 0
     await ClockCycles(dut.aclk, RESET_CYCLES)
     dut.aresetn.value = 1
-    await ClockCycles(dut.aclk, 1)
+    await ClockCycles(dut.aclk, 2)
 
 
 def train(dut: Any, run: dict[str, Any], progress: TextIO) -> dict[str, Any]:

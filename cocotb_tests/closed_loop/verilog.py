@@ -1,7 +1,9 @@
 """The bench around the tiles as Verilog: for each a host and a meter, which is its array's face.
 
-All signals that the bench's Python reaches are ports of the top module, with the prefix `t<n>_` of
-their tile. A tile's clock runs while `t<n>_run` is high: tiles that rest cost nothing.
+All signals that the bench's Python reaches are in the top module, with the prefix `t<n>_` of their
+tile. They are no ports, which Verilator copies at every edge, thousands of words of them. A tile's
+clock runs while `t<n>_run` is high: tiles that rest cost nothing. Its reset is a register of that
+clock: logic behind it is worked once a cycle.
 """
 
 from __future__ import annotations
@@ -18,6 +20,7 @@ from spec.tile import STEP_CODE_BITS, TileSpec, groups
 
 TOP = "closed_loop"
 DAMAGE, DAMAGE_BITS = "damage", 16
+WRITTEN, READ = "/*verilator public_flat_rw*/", "/*verilator public_flat_rd*/"
 WRITES = READS = 8
 WORD_BITS = 32
 SOURCES = tuple(Path(__file__).parent.parent / "verilog" / name for name in ("meter.v", "host.v"))
@@ -129,16 +132,9 @@ def bench(specs: list[TileSpec], *, damaged: bool = False) -> str:
 
     Of `damaged` tiles each has an input `DAMAGE` more, by which its damage is chosen; 0 is none.
     """
-    names = [f"t{index}_{port.name}" for index, spec in enumerate(specs) for port in ports(spec)]
-    names = ["aclk", "aresetn", *([DAMAGE] if damaged else []), *names]
-    lines = [f"module {TOP}(", "    " + ",\n    ".join(names), ");"]
-    # Logic behind an input is worked at every edge, behind a register at its own.
-    lines += ["    input wire aclk, aresetn;", "    reg reset_n;"]
-    lines += ["    always @(negedge aclk) reset_n <= aresetn;"]
+    lines = [f"module {TOP}(aclk);", "    input wire aclk;", f"    reg aresetn {WRITTEN};"]
     if damaged:
-        lines += [f"    input wire {_range(DAMAGE_BITS)}{DAMAGE};"]
-        lines += [f"    reg {_range(DAMAGE_BITS)}{DAMAGE}_now;"]
-        lines += [f"    always @(negedge aclk) {DAMAGE}_now <= {DAMAGE};"]
+        lines += [f"    reg {_range(DAMAGE_BITS)}{DAMAGE} {WRITTEN};"]
     for index, spec in enumerate(specs):
         lines += _tile(spec, f"t{index}_", damaged)
     return "\n".join([*lines, "endmodule", ""])
@@ -147,14 +143,14 @@ def bench(specs: list[TileSpec], *, damaged: bool = False) -> str:
 def _tile(spec: TileSpec, at: str, damaged: bool) -> list[str]:
     lines = [f"    // {module_name(spec)}"]
     for port in ports(spec):
-        lines.append(
-            f"    {'input' if port.given else 'output'} wire {_range(port.width)}{at}{port.name};"
-        )
+        kind, seen = ("reg", WRITTEN) if port.given else ("wire", READ)
+        lines.append(f"    {kind} {_range(port.width)}{at}{port.name} {seen};")
     # The clock stops and starts while it is low.
     lines += [
-        f"    reg {at}on;",
-        f"    always @(negedge aclk) {at}on <= {at}run | ~reset_n;",
+        f"    reg {at}on, {at}reset_n;",
+        f"    always @(negedge aclk) {at}on <= {at}run | ~aresetn;",
         f"    wire {at}clk = aclk & {at}on;",
+        f"    always @(posedge {at}clk) {at}reset_n <= aresetn;",
         f"    assign {at}wake = {at}done + {at}events;",
         f"    assign {at}status = {{{', '.join(at + name for name, _ in reversed(STATUS))}}};",
     ]
@@ -168,8 +164,11 @@ def _tile(spec: TileSpec, at: str, damaged: bool) -> list[str]:
     outside = tile_ports(spec)
     lines += [f"    wire {_range(width)}{at}{name};" for name, width in outside.items()]
     joined = "".join(f", .{name}({at}{name})" for name in outside)
-    clocked = f".aclk({at}clk), .aresetn(reset_n), .analog_safe(1'b0)"
-    clocked += f", .{DAMAGE}({DAMAGE}_now)" if damaged else ""
+    clocked = f".aclk({at}clk), .aresetn({at}reset_n), .analog_safe(1'b0)"
+    if damaged:
+        lines += [f"    reg {_range(DAMAGE_BITS)}{at}{DAMAGE};"]
+        lines += [f"    always @(posedge {at}clk) {at}{DAMAGE} <= {DAMAGE};"]
+        clocked += f", .{DAMAGE}({at}{DAMAGE})"
     lines.append(f"    {module_name(spec)} {at}tile({clocked}{joined});")
     macro = {name: name.removeprefix("macro_") for name in outside if name.startswith("macro_")}
     host = [name for name in outside if not name.startswith("macro_")]
@@ -209,7 +208,7 @@ def _instance(
     values = ", ".join(f".{key}({value})" for key, value in parameters.items())
     joined = ",\n        ".join(f".{inner}({at}{outer})" for inner, outer in pins.items())
     return (
-        f"    {module} #({values}) {name}(\n        .clk({at}clk), .aresetn(reset_n),\n"
+        f"    {module} #({values}) {name}(\n        .clk({at}clk), .aresetn({at}reset_n),\n"
         f"        {joined});"
     )
 
