@@ -1,9 +1,9 @@
-"""No column is SET or RESET that is masked, or that has converged; proven of one row's programming.
+"""No column is SET, RESET or trimmed that is masked, or that is done; proven of one whole row.
 
-A row of two columns, from the journal on: RESUME, two attempts, whatever the READs give, in both
-polarities. So that the whole of it is within the depth, the macro answers at once and no reset
-comes; how slow it is changes no value. The weights in the journal are 0: what is to be programmed
-follows from the READ of the lower pair, which gives any code.
+A row of two columns, from the journal on: RESUME, two attempts, or none and two trains, whatever
+the READs give, in both polarities. So that the whole of it is within the depth, the macro answers
+at once and no reset comes; how slow it is changes no value. The weights in the journal are 0: what
+is to be programmed follows from the READ of the lower pair, which gives any code.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from amaranth.hdl import Cat, Fragment, Module, Mux, Signal, Value, signed
 import rtl.transfer
 import rtl.transfer_columns
 import rtl.transfer_program
+import rtl.transfer_trim
 from rtl.transfer_ports import State
 from spec.commands import Phase, RangeKind
 from tests.formal.claims import Claim
@@ -73,11 +74,37 @@ class Programs(RowTransfers):
         self.always(m, "a_set_is_of_the_device_of_its_sign", implies(sets, right))
         every = implies(again | sets, (selected == (enabled & ~done)))
         self.always(m, "every_other_column_is_worked", every)
+        self._trim(m)
         # Both polarities, and a second attempt with one of the two columns.
         second = sets & (self.inside["attempts"] == 1) & (done == 1) & (enabled == 3)
         self.reach(m, "a_second_attempt_normal", second & ~journal.p_new)
         self.reach(m, "a_second_attempt_inverted", second & journal.p_new)
         self.reach(m, "a_masked_column", sets & (enabled == 1))
+
+    def _trim(self, m: Module) -> None:
+        """Who is charged, and which way, by the last READ of all."""
+        sequencer, bits = self.sequencer, SPEC.weight_code.bits
+        residuals = [Signal(signed(bits + 1), name=f"residual_{c}") for c in range(COLUMNS)]
+        done, first = Signal(COLUMNS), self.inside["trains"] == 0
+        pulsed, right = [], []
+        bit = self.bank.bits.bit_select(self.journal.row, 1)
+        width = len(sequencer.trim_counts) // COLUMNS
+        for column, residual in enumerate(residuals):
+            code = sequencer.read.codes.word_select(column, bits).as_signed()
+            small = abs(code) <= SPEC.transfer.trim_tol
+            with m.If(sequencer.read.valid & (sequencer.state == State.TRIM_READ)):
+                m.d.sync += residual.eq(-code)
+                m.d.sync += done[column].eq(Mux(first, small, done[column] | small))
+            pulses = sequencer.trim_counts.word_select(column, width) != 0
+            pulsed.append(pulses)
+            right.append(~pulses | (sequencer.trim_charge[column] == ((residual > 0) ^ bit)))
+        writes = sequencer.trim_write
+        self.always(m, "a_trim_charges_by_residual_xor_bit", implies(writes, Cat(*right).all()))
+        every = Cat(*pulsed) == (sequencer.column_enable & ~done)
+        self.always(m, "a_trim_is_of_every_column_not_done_or_masked", implies(writes, every))
+        one = writes & ~first & (Cat(*pulsed) == 1)
+        self.reach(m, "a_second_train_normal", one & ~self.journal.p_new)
+        self.reach(m, "a_second_train_inverted", one & self.journal.p_new)
 
     def _columns(self, m: Module) -> tuple[Signal, Signal]:
         """Which columns are done, and whose W_pcm is negative, by the design document's words."""
@@ -104,7 +131,7 @@ class Programs(RowTransfers):
         return done, negative
 
 
-PROGRAM, WAYS = rtl.transfer_program, rtl.transfer_columns
+PROGRAM, WAYS, TRIM = rtl.transfer_program, rtl.transfer_columns, rtl.transfer_trim
 CLAIMS = [
     Claim("no_masked_column_is_set_or_reset", "neither selected nor given a step code",
           WAYS, "masks.append(Mux(first_attempt, active_2[k],",
@@ -117,9 +144,14 @@ CLAIMS = [
           WAYS, "(one_2.program.target < 0)", "(one_2.program.target > 0)"),
     Claim("every_other_column_is_worked", "all that are enabled and not done",
           WAYS, "(wires.attempts == 0)", "(wires.attempts == 1)"),
+    Claim("a_trim_charges_by_residual_xor_bit", "if and only if r > 0, XOR the row's bit",
+          WAYS, "(was.trim.residual > 0) ^ ports.polarity_bit", "(was.trim.residual > 0)"),
+    Claim("a_trim_is_of_every_column_not_done_or_masked",
+          "a column is done from a READ within trim_tol on",
+          TRIM, "Mux(first, active, was.trim.on)", "active"),
 ]  # fmt: skip
 BOUNDED, DAMAGED, WITNESSES = 60, 60, 60
-"""Depths in cycles: up to the second attempt's SET."""
+"""Depths in cycles: up to the second attempt's SET, or the second train."""
 USERS = (rtl.transfer, rtl.transfer_columns)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from amaranth.hdl import Fragment
 
 from tests.formal import (
+    promises,
     test_controller,
     test_drive,
     test_known,
@@ -45,9 +46,14 @@ the assumptions that the head of each test states.
 - Seconds are of one run of `make formal`, on one of two busy cores of a small machine: of all
   properties of the harness together, of all covers, and of all damages one after the other.
 
-`make test` runs the short inductions, `make formal` everything, with a line a property.
+`make test` runs the short inductions, `make formal` everything, with a line a property; `make docs`
+after it takes its times over.
 """
 
+
+ASKED = """## What is asked, and what says it
+
+Harnesses by their classes: """
 
 PRODUCT = {"induction": "Induction", "bmc": "BMC"}
 
@@ -191,7 +197,10 @@ def overview(found: Sequence[Section], took: times.Times) -> str:
 def document() -> str:
     """The whole text, with the times that are kept."""
     found, took = sections(), times.read()
-    return "\n".join([HEAD, overview(found, took), *(one.text(took) for one in found)])
+    names = {one.title.partition(" (")[0]: one.harness.__name__ for one in found}
+    known = ", ".join(f"`{name}` {title}" for title, name in names.items())
+    head = [HEAD, overview(found, took), f"{ASKED}{known}.\n", promises.table()]
+    return "\n".join([*head, *(one.text(took) for one in found)])
 
 
 if __name__ == "__main__":
