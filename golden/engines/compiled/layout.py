@@ -20,7 +20,8 @@ from golden.analog import tables
 from golden.analog.capacitor import ROOTS
 from golden.digital.neuron import column_shift
 from golden.engines.compiled.conversions import LANES
-from golden.engines.compiled.vectors import BLOCK, COLUMNS_AT_ONCE
+from golden.engines.compiled.halves import COLUMNS_AT_ONCE
+from golden.engines.compiled.vectors import BLOCK, FLIP
 from golden.training.network import Network, Tile
 from spec.tile import TileSpec
 
@@ -122,6 +123,7 @@ class Flat(NamedTuple):
     scratch: NDArray[np.int64]
     lower: NDArray[np.int32]
     weight: NDArray[np.int32]
+    """With a bit flipped, as halves.py wants it."""
     order: NDArray[np.int64]
     """Which row of its tile lies here, the padded ones last: how all that goes with LINE lies."""
     places: NDArray[np.int64]
@@ -134,8 +136,8 @@ class Flat(NamedTuple):
     work: NDArray[np.int32]
     row_steps: NDArray[np.int16]
     """(STEP_FIELDS, widest): of the row that a transfer works on."""
-    sums: NDArray[np.int64]
-    """(4 x widest,): partial sums of FORWARD."""
+    sums: NDArray[np.int32]
+    """(8 x widest,): partial sums of FORWARD, zeros between two."""
     seed: np.uint64
 
 
@@ -174,7 +176,7 @@ def flatten(network: Network) -> Flat:
         words=np.zeros((WORD_FIELDS, wide), np.uint32),
         work=np.zeros((WORK_FIELDS, wide), np.int32),
         row_steps=np.zeros((STEP_FIELDS, wide), np.int16),
-        sums=aligned(4 * wide, np.int64),
+        sums=aligned(BLOCK * wide, np.int32),
         seed=np.uint64(network.seed),
     )
     flat.scratch[EVERYTHING] = np.arange(wide)
@@ -225,7 +227,7 @@ def enter(network: Network, flat: Flat) -> None:
         capacitors, places = tile.array.capacitors, _lines(flat, index, flat.places)[: len(signs)]
         weight = tile.array.pcm.higher + signs[:, None] * (capacitors.lower + capacitors.mismatch)
         _fill_blocks(flat, index, flat.lower, capacitors.lower)
-        _fill_blocks(flat, index, flat.weight, weight)
+        _fill_blocks(flat, index, flat.weight, weight.astype(np.int32) ^ FLIP)
         _lines(flat, index, flat.signs)[places] = signs
         flat.R[index, INVERTED_ROWS] = np.count_nonzero(signs < 0)
 

@@ -10,7 +10,7 @@ from golden.engines.compiled import layout as at
 from golden.engines.compiled.cache import compiled, entry, inlined
 from golden.engines.compiled.conversions import convert_channels
 from golden.engines.compiled.draws import clip, round_half_even
-from golden.engines.compiled.vectors import BLOCK
+from golden.engines.compiled.vectors import BLOCK, FLIP
 from spec.lfsr import COLUMN_LAG, DRAW_BITS, LFSR_BITS, LFSR_MASK, ROW_LAG, STEPS_A_DRAW
 
 EVALUATION = int(random.Mechanism.EVALUATION)
@@ -233,7 +233,7 @@ def present_weights(flat, weights):
                 if p[at.DRIFT]:
                     higher = pcm.drifted(flat, t, k, age)
                 lower = np.int64(flat.lower[place]) + cells[at.MISMATCH, k]
-                weights[place] = np.int32(higher + sign * lower)
+                weights[place] = np.int32(higher + sign * lower) ^ np.int32(FLIP)
 
 
 @entry
