@@ -59,6 +59,18 @@ def place_of(flat, t, row, j):
     return p[at.GRID] + ((place // BLOCK) * p[at.WIDTH] + j) * BLOCK + place % BLOCK
 
 
+@compiled
+def lower_at(place):
+    """Where in `lower` the capacitor of a place in the blocks lies."""
+    return 2 * place - place % BLOCK
+
+
+@compiled
+def step_at(place, down):
+    """Where in `steps` the step of a place in the blocks lies: up (0) or down (1)."""
+    return 4 * place - 3 * (place % BLOCK) + (at.DOWN_AT if down else at.UP_AT)
+
+
 @inlined
 def driven_blocks(blocks, drive):
     """List the first rows of the blocks of `drive` (padded rows,) with a driven row."""
@@ -236,10 +248,11 @@ def pulse_cell(flat, t, row, j, word, direction):
     if p[at.DIRECT]:
         pcm.pulse_cell(flat, t, line, count, np.int64(direction < 0))
     else:
-        g, bound = np.int64(flat.lower[k]), p[at.BOUND]
-        step = np.int64(flat.steps[k if direction > 0 else flat.lower.shape[0] + k])
+        c = lower_at(k)
+        g, bound = np.int64(flat.lower[c]), p[at.BOUND]
+        step = np.int64(flat.steps[step_at(k, direction < 0)])
         change = pulse_change(flat, t, line, g, count, step, direction)
-        flat.lower[k] = np.int32(clip(g + direction * change, -bound, bound))
+        flat.lower[c] = np.int32(clip(g + direction * change, -bound, bound))
     settle_weight(flat, t, row, j)
 
 
@@ -248,7 +261,7 @@ def settle_weight(flat, t, row, j):
     """Recompute one weight from its devices and its polarity."""
     p, cells, k = flat.P[t], flat.cells, place_of(flat, t, row, j)
     cell = p[at.CELL] + row * p[at.COLUMNS] + j
-    lower = flat.lower[k] + cells[at.MISMATCH, cell]
+    lower = flat.lower[lower_at(k)] + cells[at.MISMATCH, cell]
     value = np.int32(cells[at.HIGHER, cell] + flat.signs[line_of(flat, t, row)] * lower)
     flat.weight[k] = value ^ np.int32(FLIP)
 

@@ -4,8 +4,9 @@ The network's own arrays become views of the flat ones; only the registers and t
 copied, by `enter` and `leave`. Tile t's rows start at P[t, ROW], its columns at P[t, COLUMN], its
 cells row by row at P[t, CELL]. What training touches of a cell lies in blocks instead (see
 vectors.py): the i-th row of column j at P[t, GRID] + (i // 8 * P[t, WIDTH] + j) * 8 + i % 8, rows
-padded to whole blocks and columns to whole vectors; what goes with it at P[t, LINE] + i. The rows
-lie in an order that brings together what an example drives together (`picture_order`).
+padded to whole blocks and columns to whole vectors; what goes with it at P[t, LINE] + i. Weights
+lie so; a capacitor shares a cache line with the steps of its eight rows (`lower_at`, `step_at`):
+an UPDATE needs them together, and finds few of them in a cache. The rows lie in an order that brings together what an example drives together (`picture_order`).
 """
 
 from __future__ import annotations
@@ -70,7 +71,7 @@ REGISTER_NAMES = {
 """Rows of `cells` (CELL_FIELDS, cells) int32; `device` 0 or 1 is added to G_PLUS or NU_PLUS."""
 
 (STEP_UP, STEP_DOWN, STEP_FIELDS) = range(3)
-"""Parts of `steps`: up in blocks, then down in blocks. Rows of `row_steps`."""
+"""Rows of `row_steps`, and the order of the steps in a line of `lower`."""
 
 (PULSES_PLUS, PULSES_MINUS, STUCK_PLUS, STUCK_MINUS, DEVICE_FIELDS) = range(5)
 """Rows of `devices` (DEVICE_FIELDS, cells) uint8."""
@@ -105,6 +106,9 @@ READ."""
 # fmt: on
 
 
+UP_AT, DOWN_AT = 2 * BLOCK, 3 * BLOCK
+"""Where in a line's items of int16 its steps start, behind capacitors of twice the size."""
+
 LINE_BYTES = 64
 """Of a cache line of today's processors; a speed, never a result, depends on it."""
 
@@ -115,13 +119,15 @@ class Flat(NamedTuple):
     P: NDArray[np.int64]
     R: NDArray[np.int64]
     cells: NDArray[np.int32]
-    steps: NDArray[np.int16]
     devices: NDArray[np.uint8]
     rows: NDArray[np.int64]
     columns: NDArray[np.int64]
     tables: NDArray[np.int64]
     scratch: NDArray[np.int64]
     lower: NDArray[np.int32]
+    """In lines: eight capacitors, then their steps, seen through `steps`."""
+    steps: NDArray[np.int16]
+    """The memory of `lower`: in the second half of a line eight steps up, then eight down."""
     weight: NDArray[np.int32]
     """With a bit flipped, as halves.py wants it."""
     order: NDArray[np.int64]
@@ -157,17 +163,18 @@ def flatten(network: Network) -> Flat:
         grid, line = grid + blocks * BLOCK * width, line + blocks * BLOCK
     # Room for the widest side and for a table of 256 codes, in whole blocks.
     wide = max(264, max(max(tile.spec.rows, tile.spec.columns) for tile in tiles) + LANES)
+    lines = aligned(2 * grid, np.int32)
     flat = Flat(
         P=parameters,
         R=np.zeros((len(tiles), REGISTERS), np.int64),
         cells=np.zeros((CELL_FIELDS, cell), np.int32),
-        steps=aligned(STEP_FIELDS * grid, np.int16),
         devices=np.zeros((DEVICE_FIELDS, cell), np.uint8),
         rows=np.zeros((ROW_FIELDS, row + LANES), np.int64),
         columns=np.zeros((COLUMN_FIELDS, column + LANES), np.int64),
         tables=_tables(network),
         scratch=np.zeros((SCRATCH, wide), np.int64),
-        lower=aligned(grid, np.int32),
+        lower=lines,
+        steps=lines.view(np.int16),
         weight=aligned(grid, np.int32),
         order=np.zeros(line, np.int64),
         places=np.zeros(line, np.int64),
@@ -188,8 +195,8 @@ def flatten(network: Network) -> Flat:
         places[order] = np.arange(len(order))
         _adopt(tile, flat, index)
         capacitors = tile.array.capacitors
-        _fill_blocks(flat, index, flat.steps[:grid], capacitors.step_up)
-        _fill_blocks(flat, index, flat.steps[grid:], capacitors.step_down)
+        _fill_blocks(_blocks(flat, index, flat.steps, UP_AT), flat, index, capacitors.step_up)
+        _fill_blocks(_blocks(flat, index, flat.steps, DOWN_AT), flat, index, capacitors.step_down)
     enter(network, flat)
     return flat
 
@@ -226,8 +233,9 @@ def enter(network: Network, flat: Flat) -> None:
         signs = 1 - 2 * tile.controller.polarity.bits
         capacitors, places = tile.array.capacitors, _lines(flat, index, flat.places)[: len(signs)]
         weight = tile.array.pcm.higher + signs[:, None] * (capacitors.lower + capacitors.mismatch)
-        _fill_blocks(flat, index, flat.lower, capacitors.lower)
-        _fill_blocks(flat, index, flat.weight, weight.astype(np.int32) ^ FLIP)
+        flipped = weight.astype(np.int32) ^ FLIP
+        _fill_blocks(_blocks(flat, index, flat.lower), flat, index, capacitors.lower)
+        _fill_blocks(_blocks(flat, index, flat.weight), flat, index, flipped)
         _lines(flat, index, flat.signs)[places] = signs
         flat.R[index, INVERTED_ROWS] = np.count_nonzero(signs < 0)
 
@@ -250,17 +258,17 @@ def _lines(flat: Flat, index: int, field: NDArray) -> NDArray:
     return field[line : line + blocks * BLOCK]
 
 
-def _blocks(flat: Flat, index: int, field: NDArray) -> NDArray:
-    """A tile's (blocks, columns, 8) view of a field that lies in blocks."""
+def _blocks(flat: Flat, index: int, field: NDArray, first: int = 0) -> NDArray:
+    """A tile's (blocks, columns, 8) view of a field in blocks, from an item of a line on."""
     blocks, width, start = (int(flat.P[index, k]) for k in (BLOCKS, WIDTH, GRID))
-    padded = field[start : start + blocks * width * BLOCK].reshape(blocks, width, BLOCK)
-    return padded[:, : flat.P[index, COLUMNS]]
+    items = BLOCK * len(field) // len(flat.weight)
+    lines = field.reshape(-1, items)[start // BLOCK :][: blocks * width]
+    return lines.reshape(blocks, width, items)[:, : flat.P[index, COLUMNS], first : first + BLOCK]
 
 
-def _fill_blocks(flat: Flat, index: int, field: NDArray, values: NDArray) -> None:
-    """Write (rows, columns) values into a field that lies in blocks."""
-    view = _blocks(flat, index, field)
-    padded = np.zeros((len(view) * BLOCK, values.shape[1]), field.dtype)
+def _fill_blocks(view: NDArray, flat: Flat, index: int, values: NDArray) -> None:
+    """Write (rows, columns) values into a view of `_blocks`."""
+    padded = np.zeros((len(view) * BLOCK, values.shape[1]), view.dtype)
     padded[_lines(flat, index, flat.places)[: len(values)]] = values
     view[:] = padded.reshape(len(view), BLOCK, -1).transpose(0, 2, 1)
 

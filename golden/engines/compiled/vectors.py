@@ -1,7 +1,7 @@
 """The inner loops of training, in blocks of eight rows, as vector code for any processor.
 
 A tile's capacitors and weights lie in blocks: eight rows of column 0, eight of column 1, and so
-on, then the next eight rows. An example drives few of the blocks (an image is mostly background)
+on, then the next eight rows. The capacitors of these eight share a cache line with their steps. An example drives few of the blocks (an image is mostly background)
 and pulses few of the columns (an error is mostly small), so a loop takes one block and, where it
 can, a list of columns. Written for the compiler directly because its own vectoriser cannot know
 that the arrays are distinct.
@@ -65,6 +65,19 @@ def store(builder: Any, value: Any, data: Any, index: Any, align: int = 4) -> No
 def item(builder: Any, data: Any, index: Any) -> Any:
     """One item of an array."""
     return builder.load(builder.gep(data, [index]))
+
+
+def prefetch(builder: Any, data: Any, index: Any) -> None:
+    """Ask for the cache line of an item, wherever that is: nothing is read."""
+    byte = ir.IntType(8).as_pointer()
+    function = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(ir.VoidType(), [byte, _I32, _I32, _I32]),
+        "llvm.prefetch.p0",
+    )
+    # To read, to keep in all caches, data.
+    place = builder.bitcast(builder.gep(data, [index]), byte)
+    builder.call(function, [place, _I32(0), _I32(3), _I32(1)])
 
 
 def splat(builder: Any, value: Any, kind: ir.VectorType) -> Any:
@@ -139,6 +152,10 @@ def sum_columns(typing_context, charge, row, weight, place, offsets, errors, cou
     return signature, generate
 
 
+AHEAD = 6
+"""Columns whose cells are asked for while others are worked on: they lie all over the memory."""
+
+
 @intrinsic
 def pulse_columns(
     typing_context, lower, weight, steps, place, words, signs, row, sign_row, offsets, sides,
@@ -147,9 +164,9 @@ def pulse_columns(
     """UPDATE of one block: coincidences of its words with those of listed columns.
 
     lower, weight, signs, downs, slopes: int32; steps: int16; words, column_words: uint32;
-    offsets, sides: int64, where steps[place + sides] are those of the direction; hits: int64, the
-    `count` entries of the lists that are meant. The formula is that of
-    golden.analog.capacitor.Capacitors.pulse.
+    offsets, sides: int64, where steps[4 place + sides] are those of the direction; hits: int64, the
+    `count` entries of the lists that are meant, and at least AHEAD more that may be anything of the
+    lists. The formula is that of golden.analog.capacitor.Capacitors.pulse.
     """
     i = _int64
     signature = types.void(
@@ -162,7 +179,7 @@ def pulse_columns(
             context, builder, signature, arguments, 0, 1, 2, 4, 5, 8, 9, 10, 11, 12, 13
         )
         place, row, sign_row, count = (arguments[k] for k in (3, 6, 7, 14))
-        bound = splat(builder, arguments[15], _V32)
+        first_step, bound = builder.shl(place, _I64(2)), splat(builder, arguments[15], _V32)
         low = builder.neg(bound)
         bits, one = constant(_V32, SLOPE_BITS), constant(_V32, 1 << SLOPE_BITS)
         flip = constant(_V32, FLIP)
@@ -171,10 +188,15 @@ def pulse_columns(
         with cgutils.for_range(builder, count, intp=_I64) as loop:
             hit = item(builder, hits, loop.index)
             offset, side, *values = (item(builder, each, hit) for each in lists)
-            at, side = builder.add(place, offset), builder.add(place, side)
+            at, side = builder.add(place, offset), builder.add(first_step, side)
+            line = builder.shl(at, _I64(1))
+            later = item(builder, hits, builder.add(loop.index, _I64(AHEAD)))
+            later = builder.add(place, item(builder, lists[0], later))
+            prefetch(builder, lower, builder.shl(later, _I64(1)))
+            prefetch(builder, weight, later)
             word, down, slope = (splat(builder, value, _V32) for value in values)
             pulses = _ones(builder, builder.and_(row_words, word))
-            g = load(builder, lower, at, _V32)
+            g = load(builder, lower, line, _V32)
             step = builder.sext(load(builder, steps, side, _V16, 2), _V32)
             tilt = builder.mul(slope, builder.ashr(g, bits))
             factor = builder.sub(one, builder.ashr(tilt, bits))
@@ -183,7 +205,7 @@ def pulse_columns(
             moved = builder.add(g, change)
             moved = builder.select(builder.icmp_signed("<", moved, bound), moved, bound)
             moved = builder.select(builder.icmp_signed(">", moved, low), moved, low)
-            store(builder, moved, lower, at)
+            store(builder, moved, lower, line)
             w = builder.xor(load(builder, weight, at, _V32), flip)
             w = builder.add(w, _signed(builder, builder.sub(moved, g), inverted))
             store(builder, builder.xor(w, flip), weight, at)
@@ -212,7 +234,8 @@ def leak_block(typing_context, lower, weight, place, columns, signs, row, loss, 
         flip, changed = constant(_V32, FLIP), cgutils.alloca_once_value(builder, constant(_V32, 0))
         with cgutils.for_range(builder, columns, intp=_I64) as loop:
             at = builder.add(place, builder.mul(loop.index, _I64(BLOCK)))
-            g = load(builder, lower, at, _V32)
+            line = builder.shl(at, _I64(1))
+            g = load(builder, lower, line, _V32)
             parts = []
             for distance in _even_odd(builder, builder.sub(g, target)):
                 lost = builder.add(builder.mul(distance, loss), half)
@@ -224,7 +247,7 @@ def leak_block(typing_context, lower, weight, place, columns, signs, row, loss, 
             moved = builder.select(builder.icmp_signed("<", moved, bound), moved, bound)
             moved = builder.select(builder.icmp_signed(">", moved, low), moved, low)
             change = builder.sub(moved, g)
-            store(builder, moved, lower, at)
+            store(builder, moved, lower, line)
             w = builder.xor(load(builder, weight, at, _V32), flip)
             w = builder.add(w, builder.mul(sign, change))
             store(builder, builder.xor(w, flip), weight, at)
