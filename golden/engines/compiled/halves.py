@@ -27,6 +27,7 @@ from golden.engines.compiled.vectors import (
     intrinsic,
     item,
     load,
+    prefetch,
     splat,
     store,
 )
@@ -34,6 +35,9 @@ from golden.engines.compiled.vectors import (
 BLOCKS_AT_ONCE = 4
 COLUMNS_AT_ONCE = 2
 """As wide as today's vectors get: the compiler splits them for a processor that has less."""
+
+LEAD = 8 * COLUMNS_AT_ONCE * BLOCK
+"""Weights by which a cache line is asked for ahead: few of a large tile's are in a near cache."""
 
 AT_MOST = (1 << 31) // (2 * FLIP * 256)
 """Blocks until a lane could be full: each adds two products of a half and a duration of 8 bits."""
@@ -91,6 +95,7 @@ def dot_blocks(typing_context, sums, columns, weight, places, drive, rows, first
             offset = builder.mul(loop.index, _I64(BLOCK * COLUMNS_AT_ONCE))
             total = load(builder, sums, offset, _V32)
             for place, x in blocks:
+                prefetch(builder, weight, builder.add(builder.add(place, offset), _I64(LEAD)))
                 w = load(builder, weight, builder.add(place, offset), _V16)
                 total = builder.add(
                     total, _add_pairs(builder, _shuffled(builder, w, _APART), x)
