@@ -97,9 +97,7 @@ def dot_blocks(typing_context, sums, columns, weight, places, drive, rows, first
             for place, x in blocks:
                 prefetch(builder, weight, builder.add(builder.add(place, offset), _I64(LEAD)))
                 w = load(builder, weight, builder.add(place, offset), _V16)
-                total = builder.add(
-                    total, _add_pairs(builder, _shuffled(builder, w, _APART), x)
-                )
+                total = builder.add(total, _add_pairs(builder, _shuffled(builder, w, _APART), x))
             store(builder, total, sums, offset)
         return context.get_dummy_value()
 
@@ -115,9 +113,7 @@ def fold(typing_context, charge, sums, columns, drive):
     i = _int64
     signature = types.void(charge, sums, i, i)
     # Of the sums in pairs: low, high, low, high for every column.
-    low, high = (
-        [4 * column + half for column in range(COLUMNS_AT_ONCE)] for half in (0, 1)
-    )
+    low, high = ([4 * column + half for column in range(COLUMNS_AT_ONCE)] for half in (0, 1))
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         charge, sums = array_data(context, builder, signature, arguments, 0, 1)

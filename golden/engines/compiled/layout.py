@@ -5,8 +5,9 @@ copied, by `enter` and `leave`. Tile t's rows start at P[t, ROW], its columns at
 cells row by row at P[t, CELL]. What training touches of a cell lies in blocks instead (see
 vectors.py): the i-th row of column j at P[t, GRID] + (i // 8 * P[t, WIDTH] + j) * 8 + i % 8, rows
 padded to whole blocks and columns to whole vectors; what goes with it at P[t, LINE] + i. Weights
-lie so; a capacitor shares a cache line with the steps of its eight rows (`lower_at`, `step_at`):
-an UPDATE needs them together, and finds few of them in a cache. The rows lie in an order that brings together what an example drives together (`picture_order`).
+lie so; a capacitor shares a cache line with the steps of its eight rows (see array.lower_at and
+array.step_at): an UPDATE needs them together, and finds few of them in a cache. The rows lie in an
+order that brings together what an example drives together (`picture_order`).
 """
 
 from __future__ import annotations

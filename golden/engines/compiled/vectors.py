@@ -1,10 +1,10 @@
 """The inner loops of training, in blocks of eight rows, as vector code for any processor.
 
 A tile's capacitors and weights lie in blocks: eight rows of column 0, eight of column 1, and so
-on, then the next eight rows. The capacitors of these eight share a cache line with their steps. An example drives few of the blocks (an image is mostly background)
-and pulses few of the columns (an error is mostly small), so a loop takes one block and, where it
-can, a list of columns. Written for the compiler directly because its own vectoriser cannot know
-that the arrays are distinct.
+on, then the next eight rows. The capacitors of these eight share a cache line with their steps. An
+example drives few of the blocks (an image is mostly background) and pulses few of the columns (an
+error is mostly small), so a loop takes one block and, where it can, a list of columns. Written for
+the compiler directly because its own vectoriser cannot know that the arrays are distinct.
 """
 
 from __future__ import annotations
@@ -137,8 +137,8 @@ def sum_columns(typing_context, charge, row, weight, place, offsets, errors, cou
             at = builder.add(place, item(builder, offsets, loop.index))
             error = splat(builder, item(builder, errors, loop.index), _V32)
             error, _ = _even_odd(builder, error)
-            w = builder.xor(load(builder, weight, at, _V32), constant(_V32, FLIP))
-            for total, w in zip(totals, _even_odd(builder, w), strict=True):
+            rows = builder.xor(load(builder, weight, at, _V32), constant(_V32, FLIP))
+            for total, w in zip(totals, _even_odd(builder, rows), strict=True):
                 now = builder.add(builder.load(total), builder.mul(w, error))
                 builder.store(now, total)
         for parity, total in enumerate(totals):
