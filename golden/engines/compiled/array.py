@@ -11,14 +11,8 @@ from golden.engines.compiled import pcm
 from golden.engines.compiled.cache import compiled, entry, inlined
 from golden.engines.compiled.conversions import convert_channels
 from golden.engines.compiled.draws import bell_at, clip, popcount, scaled
-from golden.engines.compiled.vectors import (
-    BLOCK,
-    BLOCKS_AT_ONCE,
-    dot_blocks,
-    leak_block,
-    pulse_columns,
-    sum_columns,
-)
+from golden.engines.compiled.halves import AT_MOST, BLOCKS_AT_ONCE, dot_blocks, fold
+from golden.engines.compiled.vectors import BLOCK, FLIP, leak_block, pulse_columns, sum_columns
 
 COLUMN_NOISE, ROW_NOISE = int(random.Mechanism.COLUMN_NOISE), int(random.Mechanism.ROW_NOISE)
 CYCLE = int(random.Mechanism.CYCLE)
@@ -65,6 +59,18 @@ def place_of(flat, t, row, j):
     return p[at.GRID] + ((place // BLOCK) * p[at.WIDTH] + j) * BLOCK + place % BLOCK
 
 
+@compiled
+def lower_at(place):
+    """Where in `lower` the capacitor of a place in the blocks lies."""
+    return 2 * place - place % BLOCK
+
+
+@compiled
+def step_at(place, down):
+    """Where in `steps` the step of a place in the blocks lies: up (0) or down (1)."""
+    return 4 * place - 3 * (place % BLOCK) + (at.DOWN_AT if down else at.UP_AT)
+
+
 @inlined
 def driven_blocks(blocks, drive):
     """List the first rows of the blocks of `drive` (padded rows,) with a driven row."""
@@ -82,18 +88,21 @@ def driven_blocks(blocks, drive):
 def dot(sums, charge, weight, start, width, drive, blocks, count, nothing, rows, places):
     """charge (columns,) += the driven blocks: the first rows of `count` blocks, within `drive`.
 
-    drive[nothing..] is a block of zeros: two blocks are taken at a time. width: columns, padded.
-    rows, places: lists.
+    drive[nothing..] is a block of zeros: some blocks are taken at a time. width: columns, padded.
+    sums: zeros, and left so. rows, places: lists.
     """
-    sums[: 4 * width] = 0
-    for k in range(count):
-        rows[k], places[k] = blocks[k], start + blocks[k] * width
-    for k in range(count, count + BLOCKS_AT_ONCE - 1):
-        rows[k], places[k] = nothing, start
-    for k in range(0, count, BLOCKS_AT_ONCE):
-        dot_blocks(sums, width, weight, places, drive, rows, k)
-    for j in range(charge.shape[0]):
-        charge[j] += (sums[4 * j] + sums[4 * j + 1]) + (sums[4 * j + 2] + sums[4 * j + 3])
+    for first in range(0, count, AT_MOST):
+        some, total = min(count - first, AT_MOST), np.int64(0)
+        for k in range(some):
+            row = blocks[first + k]
+            rows[k], places[k] = row, start + row * width
+            for i in range(row, row + BLOCK):
+                total += drive[i]
+        for k in range(some, some + BLOCKS_AT_ONCE - 1):
+            rows[k], places[k] = nothing, start
+        for k in range(0, some, BLOCKS_AT_ONCE):
+            dot_blocks(sums, width, weight, places, drive, rows, k)
+        fold(charge, sums, width, total)
 
 
 @compiled
@@ -239,10 +248,11 @@ def pulse_cell(flat, t, row, j, word, direction):
     if p[at.DIRECT]:
         pcm.pulse_cell(flat, t, line, count, np.int64(direction < 0))
     else:
-        g, bound = np.int64(flat.lower[k]), p[at.BOUND]
-        step = np.int64(flat.steps[k if direction > 0 else flat.lower.shape[0] + k])
+        c = lower_at(k)
+        g, bound = np.int64(flat.lower[c]), p[at.BOUND]
+        step = np.int64(flat.steps[step_at(k, direction < 0)])
         change = pulse_change(flat, t, line, g, count, step, direction)
-        flat.lower[k] = np.int32(clip(g + direction * change, -bound, bound))
+        flat.lower[c] = np.int32(clip(g + direction * change, -bound, bound))
     settle_weight(flat, t, row, j)
 
 
@@ -251,8 +261,9 @@ def settle_weight(flat, t, row, j):
     """Recompute one weight from its devices and its polarity."""
     p, cells, k = flat.P[t], flat.cells, place_of(flat, t, row, j)
     cell = p[at.CELL] + row * p[at.COLUMNS] + j
-    lower = flat.lower[k] + cells[at.MISMATCH, cell]
-    flat.weight[k] = np.int32(cells[at.HIGHER, cell] + flat.signs[line_of(flat, t, row)] * lower)
+    lower = flat.lower[lower_at(k)] + cells[at.MISMATCH, cell]
+    value = np.int32(cells[at.HIGHER, cell] + flat.signs[line_of(flat, t, row)] * lower)
+    flat.weight[k] = value ^ np.int32(FLIP)
 
 
 @compiled

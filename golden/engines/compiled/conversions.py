@@ -22,7 +22,7 @@ LANES = 32
 REPEATS = 8
 COLUMNS = LANES // REPEATS
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
-_V64 = ir.VectorType(_I64, LANES)
+_V32, _V64 = ir.VectorType(_I32, LANES), ir.VectorType(_I64, LANES)
 _FIELD = 0xFFFF
 _NUMBERS = ir.Constant(_V64, list(range(LANES)))
 
@@ -170,10 +170,13 @@ def convert_channels(
             arguments[k] for k in (2, 3, 5, 6, 9, 10, 11, 12, 13)
         )
         low, high = _rails(builder, bits)
-        address, ahead, scale, fraction, dither, up, end = (
-            splat(builder, value, _V64)
-            for value in (address, ahead, scale, fraction, dither, shift, count)
+        address, ahead, scale, up, end = (
+            splat(builder, value, _V64) for value in (address, ahead, scale, shift, count)
         )
+        fraction, dither = (
+            splat(builder, builder.trunc(value, _I32), _V32) for value in (fraction, dither)
+        )
+        lowest, highest = (builder.trunc(rail, _V32) for rail in (low, high))
         railed = cgutils.alloca_once_value(builder, constant(_V64, 0))
         with cgutils.for_range(builder, _groups(builder, count, LANES), intp=_I64) as loop:
             first = builder.mul(loop.index, _I64(LANES))
@@ -187,14 +190,15 @@ def convert_channels(
             total = builder.add(total, _scaled(builder, bells, scale))
             offset = builder.ashr(builder.shl(channel, up), constant(_V64, OFFSET_BITS))
             raw = _clipped(builder, _rounded(builder, builder.add(total, offset), shift), low, high)
+            # From here on, codes and their fractions fit half a lane: half the vectors.
+            raw, offsets = (builder.trunc(each, _V32) for each in (raw, offsets))
             code = builder.add(builder.sub(builder.shl(raw, fraction), offsets), dither)
-            code = _clipped(builder, builder.ashr(code, fraction), low, high)
+            code = _clipped(builder, builder.ashr(code, fraction), lowest, highest)
             at_rail = builder.or_(
-                builder.icmp_signed("==", raw, low), builder.icmp_signed("==", raw, high)
+                builder.icmp_signed("==", raw, lowest), builder.icmp_signed("==", raw, highest)
             )
-            code = builder.select(at_rail, raw, code)
-            code = builder.select(meant, code, before)
-            store(builder, code, data[0], first, 8)
+            code = builder.sext(builder.select(at_rail, raw, code), _V64)
+            store(builder, builder.select(meant, code, before), data[0], first, 8)
             more = builder.zext(builder.and_(at_rail, meant), _V64)
             builder.store(builder.add(builder.load(railed), more), railed)
         return _sum(builder, builder.load(railed))

@@ -4,8 +4,10 @@ The network's own arrays become views of the flat ones; only the registers and t
 copied, by `enter` and `leave`. Tile t's rows start at P[t, ROW], its columns at P[t, COLUMN], its
 cells row by row at P[t, CELL]. What training touches of a cell lies in blocks instead (see
 vectors.py): the i-th row of column j at P[t, GRID] + (i // 8 * P[t, WIDTH] + j) * 8 + i % 8, rows
-padded to whole blocks and columns to whole vectors; what goes with it at P[t, LINE] + i. The rows
-lie in an order that brings together what an example drives together (`picture_order`).
+padded to whole blocks and columns to whole vectors; what goes with it at P[t, LINE] + i. Weights
+lie so; a capacitor shares a cache line with the steps of its eight rows (see array.lower_at and
+array.step_at): an UPDATE needs them together, and finds few of them in a cache. The rows lie in an
+order that brings together what an example drives together (`picture_order`).
 """
 
 from __future__ import annotations
@@ -20,7 +22,8 @@ from golden.analog import tables
 from golden.analog.capacitor import ROOTS
 from golden.digital.neuron import column_shift
 from golden.engines.compiled.conversions import LANES
-from golden.engines.compiled.vectors import BLOCK, COLUMNS_AT_ONCE
+from golden.engines.compiled.halves import COLUMNS_AT_ONCE
+from golden.engines.compiled.vectors import BLOCK, FLIP
 from golden.training.network import Network, Tile
 from spec.tile import TileSpec
 
@@ -69,7 +72,7 @@ REGISTER_NAMES = {
 """Rows of `cells` (CELL_FIELDS, cells) int32; `device` 0 or 1 is added to G_PLUS or NU_PLUS."""
 
 (STEP_UP, STEP_DOWN, STEP_FIELDS) = range(3)
-"""Parts of `steps`: up in blocks, then down in blocks. Rows of `row_steps`."""
+"""Rows of `row_steps`, and the order of the steps in a line of `lower`."""
 
 (PULSES_PLUS, PULSES_MINUS, STUCK_PLUS, STUCK_MINUS, DEVICE_FIELDS) = range(5)
 """Rows of `devices` (DEVICE_FIELDS, cells) uint8."""
@@ -104,6 +107,9 @@ READ."""
 # fmt: on
 
 
+UP_AT, DOWN_AT = 2 * BLOCK, 3 * BLOCK
+"""Where in a line's items of int16 its steps start, behind capacitors of twice the size."""
+
 LINE_BYTES = 64
 """Of a cache line of today's processors; a speed, never a result, depends on it."""
 
@@ -114,14 +120,17 @@ class Flat(NamedTuple):
     P: NDArray[np.int64]
     R: NDArray[np.int64]
     cells: NDArray[np.int32]
-    steps: NDArray[np.int16]
     devices: NDArray[np.uint8]
     rows: NDArray[np.int64]
     columns: NDArray[np.int64]
     tables: NDArray[np.int64]
     scratch: NDArray[np.int64]
     lower: NDArray[np.int32]
+    """In lines: eight capacitors, then their steps, seen through `steps`."""
+    steps: NDArray[np.int16]
+    """The memory of `lower`: in the second half of a line eight steps up, then eight down."""
     weight: NDArray[np.int32]
+    """With a bit flipped, as halves.py wants it."""
     order: NDArray[np.int64]
     """Which row of its tile lies here, the padded ones last: how all that goes with LINE lies."""
     places: NDArray[np.int64]
@@ -134,8 +143,8 @@ class Flat(NamedTuple):
     work: NDArray[np.int32]
     row_steps: NDArray[np.int16]
     """(STEP_FIELDS, widest): of the row that a transfer works on."""
-    sums: NDArray[np.int64]
-    """(4 x widest,): partial sums of FORWARD."""
+    sums: NDArray[np.int32]
+    """(8 x widest,): partial sums of FORWARD, zeros between two."""
     seed: np.uint64
 
 
@@ -155,17 +164,18 @@ def flatten(network: Network) -> Flat:
         grid, line = grid + blocks * BLOCK * width, line + blocks * BLOCK
     # Room for the widest side and for a table of 256 codes, in whole blocks.
     wide = max(264, max(max(tile.spec.rows, tile.spec.columns) for tile in tiles) + LANES)
+    lines = aligned(2 * grid, np.int32)
     flat = Flat(
         P=parameters,
         R=np.zeros((len(tiles), REGISTERS), np.int64),
         cells=np.zeros((CELL_FIELDS, cell), np.int32),
-        steps=aligned(STEP_FIELDS * grid, np.int16),
         devices=np.zeros((DEVICE_FIELDS, cell), np.uint8),
         rows=np.zeros((ROW_FIELDS, row + LANES), np.int64),
         columns=np.zeros((COLUMN_FIELDS, column + LANES), np.int64),
         tables=_tables(network),
         scratch=np.zeros((SCRATCH, wide), np.int64),
-        lower=aligned(grid, np.int32),
+        lower=lines,
+        steps=lines.view(np.int16),
         weight=aligned(grid, np.int32),
         order=np.zeros(line, np.int64),
         places=np.zeros(line, np.int64),
@@ -174,7 +184,7 @@ def flatten(network: Network) -> Flat:
         words=np.zeros((WORD_FIELDS, wide), np.uint32),
         work=np.zeros((WORK_FIELDS, wide), np.int32),
         row_steps=np.zeros((STEP_FIELDS, wide), np.int16),
-        sums=aligned(4 * wide, np.int64),
+        sums=aligned(BLOCK * wide, np.int32),
         seed=np.uint64(network.seed),
     )
     flat.scratch[EVERYTHING] = np.arange(wide)
@@ -186,8 +196,8 @@ def flatten(network: Network) -> Flat:
         places[order] = np.arange(len(order))
         _adopt(tile, flat, index)
         capacitors = tile.array.capacitors
-        _fill_blocks(flat, index, flat.steps[:grid], capacitors.step_up)
-        _fill_blocks(flat, index, flat.steps[grid:], capacitors.step_down)
+        _fill_blocks(_blocks(flat, index, flat.steps, UP_AT), flat, index, capacitors.step_up)
+        _fill_blocks(_blocks(flat, index, flat.steps, DOWN_AT), flat, index, capacitors.step_down)
     enter(network, flat)
     return flat
 
@@ -224,8 +234,9 @@ def enter(network: Network, flat: Flat) -> None:
         signs = 1 - 2 * tile.controller.polarity.bits
         capacitors, places = tile.array.capacitors, _lines(flat, index, flat.places)[: len(signs)]
         weight = tile.array.pcm.higher + signs[:, None] * (capacitors.lower + capacitors.mismatch)
-        _fill_blocks(flat, index, flat.lower, capacitors.lower)
-        _fill_blocks(flat, index, flat.weight, weight)
+        flipped = weight.astype(np.int32) ^ FLIP
+        _fill_blocks(_blocks(flat, index, flat.lower), flat, index, capacitors.lower)
+        _fill_blocks(_blocks(flat, index, flat.weight), flat, index, flipped)
         _lines(flat, index, flat.signs)[places] = signs
         flat.R[index, INVERTED_ROWS] = np.count_nonzero(signs < 0)
 
@@ -248,17 +259,17 @@ def _lines(flat: Flat, index: int, field: NDArray) -> NDArray:
     return field[line : line + blocks * BLOCK]
 
 
-def _blocks(flat: Flat, index: int, field: NDArray) -> NDArray:
-    """A tile's (blocks, columns, 8) view of a field that lies in blocks."""
+def _blocks(flat: Flat, index: int, field: NDArray, first: int = 0) -> NDArray:
+    """A tile's (blocks, columns, 8) view of a field in blocks, from an item of a line on."""
     blocks, width, start = (int(flat.P[index, k]) for k in (BLOCKS, WIDTH, GRID))
-    padded = field[start : start + blocks * width * BLOCK].reshape(blocks, width, BLOCK)
-    return padded[:, : flat.P[index, COLUMNS]]
+    items = BLOCK * len(field) // len(flat.weight)
+    lines = field.reshape(-1, items)[start // BLOCK :][: blocks * width]
+    return lines.reshape(blocks, width, items)[:, : flat.P[index, COLUMNS], first : first + BLOCK]
 
 
-def _fill_blocks(flat: Flat, index: int, field: NDArray, values: NDArray) -> None:
-    """Write (rows, columns) values into a field that lies in blocks."""
-    view = _blocks(flat, index, field)
-    padded = np.zeros((len(view) * BLOCK, values.shape[1]), field.dtype)
+def _fill_blocks(view: NDArray, flat: Flat, index: int, values: NDArray) -> None:
+    """Write (rows, columns) values into a view of `_blocks`."""
+    padded = np.zeros((len(view) * BLOCK, values.shape[1]), view.dtype)
     padded[_lines(flat, index, flat.places)[: len(values)]] = values
     view[:] = padded.reshape(len(view), BLOCK, -1).transpose(0, 2, 1)
 

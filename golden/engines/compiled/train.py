@@ -10,7 +10,7 @@ from golden.engines.compiled import layout as at
 from golden.engines.compiled.cache import compiled, entry, inlined
 from golden.engines.compiled.conversions import convert_channels
 from golden.engines.compiled.draws import clip, round_half_even
-from golden.engines.compiled.vectors import BLOCK
+from golden.engines.compiled.vectors import BLOCK, FLIP
 from spec.lfsr import COLUMN_LAG, DRAW_BITS, LFSR_BITS, LFSR_MASK, ROW_LAG, STEPS_A_DRAW
 
 EVALUATION = int(random.Mechanism.EVALUATION)
@@ -47,22 +47,26 @@ def word_table(table, state, lag, scale, codes, order, slot_bits, low_discrepanc
 @inlined
 def list_pulsed(flat, t, phase):
     """List the columns whose word has a pulse, with their directions. Returns how many."""
-    p, table, count = flat.P[t], flat.words[at.COLUMN_TABLE], 0
-    offsets, sides = flat.scratch[at.OFFSETS], flat.scratch[at.SIDES]
+    p, table, count = flat.P[t], flat.words[at.COLUMN_TABLE], np.uint64(0)
+    listed, offsets, sides = flat.scratch[at.HITS], flat.scratch[at.OFFSETS], flat.scratch[at.SIDES]
     words, downs = flat.words[at.COLUMN_WORDS], flat.work[at.DOWNS]
     slopes, slope = flat.work[at.SLOPES], p[at.SLOPE]
     errors = flat.columns[at.ERROR, p[at.COLUMN] : p[at.COLUMN] + p[at.COLUMNS]]
-    up, down_at = 1 - 2 * phase, flat.lower.shape[0]
+    up = 1 - 2 * phase
+    # Few columns pulse: what is written for each is written in a loop over those alone.
     for j in range(errors.shape[0]):
-        word = table[np.uint64(abs(errors[j]))]
-        direction = up if errors[j] > 0 else -up
-        offsets[count] = BLOCK * j
-        sides[count] = BLOCK * j + (0 if direction > 0 else down_at)
-        words[count] = word
-        downs[count] = np.int32(direction >> 1)
-        slopes[count] = np.int32(direction * slope)
-        count += word != 0
-    return count
+        listed[count] = j
+        count += np.uint64(table[np.uint64(abs(errors[j]))] != 0)
+    for k in range(np.int64(count)):
+        j = np.uint64(listed[k])
+        error = errors[j]
+        direction = up if error > 0 else -up
+        offsets[k] = BLOCK * listed[k]
+        sides[k] = 4 * BLOCK * listed[k] + (at.UP_AT if direction > 0 else at.DOWN_AT)
+        words[k] = table[np.uint64(abs(error))]
+        downs[k] = np.int32(direction >> 1)
+        slopes[k] = np.int32(direction * slope)
+    return np.int64(count)
 
 
 @inlined
@@ -232,8 +236,8 @@ def present_weights(flat, weights):
                 higher = np.int64(cells[at.HIGHER, k])
                 if p[at.DRIFT]:
                     higher = pcm.drifted(flat, t, k, age)
-                lower = np.int64(flat.lower[place]) + cells[at.MISMATCH, k]
-                weights[place] = np.int32(higher + sign * lower)
+                lower = np.int64(flat.lower[array.lower_at(place)]) + cells[at.MISMATCH, k]
+                weights[place] = np.int32(higher + sign * lower) ^ np.int32(FLIP)
 
 
 @entry

@@ -25,19 +25,18 @@ COLUMN_NOISE = int(random.Mechanism.COLUMN_NOISE)
 @compiled
 def open_row(flat, t, row):
     """Bring a row's capacitors and steps together: in the tile they lie a block apart."""
-    down_at = flat.lower.shape[0]
     for j in range(flat.P[t, at.COLUMNS]):
         k = array.place_of(flat, t, row, j)
-        flat.work[at.ROW_LOWER, j] = flat.lower[k]
-        flat.row_steps[at.STEP_UP, j] = flat.steps[k]
-        flat.row_steps[at.STEP_DOWN, j] = flat.steps[down_at + k]
+        flat.work[at.ROW_LOWER, j] = flat.lower[array.lower_at(k)]
+        for down in range(at.STEP_FIELDS):
+            flat.row_steps[down, j] = flat.steps[array.step_at(k, down)]
 
 
 @compiled
 def close_row(flat, t, row):
     """Put a row's capacitors back and recompute its weights."""
     for j in range(flat.P[t, at.COLUMNS]):
-        flat.lower[array.place_of(flat, t, row, j)] = flat.work[at.ROW_LOWER, j]
+        flat.lower[array.lower_at(array.place_of(flat, t, row, j))] = flat.work[at.ROW_LOWER, j]
         array.settle_weight(flat, t, row, j)
 
 

@@ -1,10 +1,10 @@
 """The inner loops of training, in blocks of eight rows, as vector code for any processor.
 
 A tile's capacitors and weights lie in blocks: eight rows of column 0, eight of column 1, and so
-on, then the next eight rows. An example drives few of the blocks (an image is mostly background)
-and pulses few of the columns (an error is mostly small), so a loop takes one block and, where it
-can, a list of columns. Written for the compiler directly because its own vectoriser cannot know
-that the arrays are distinct.
+on, then the next eight rows. The capacitors of these eight share a cache line with their steps. An
+example drives few of the blocks (an image is mostly background) and pulses few of the columns (an
+error is mostly small), so a loop takes one block and, where it can, a list of columns. Written for
+the compiler directly because its own vectoriser cannot know that the arrays are distinct.
 """
 
 from __future__ import annotations
@@ -44,6 +44,10 @@ def array_data(
     ]
 
 
+FLIP = 1 << 15
+"""A weight is kept with this bit flipped: see halves.py. It goes in and comes out by an xor."""
+
+
 def _pointer(builder: Any, data: Any, index: Any, kind: ir.Type) -> Any:
     return builder.bitcast(builder.gep(data, [index]), kind.as_pointer())
 
@@ -58,8 +62,22 @@ def store(builder: Any, value: Any, data: Any, index: Any, align: int = 4) -> No
     builder.store(value, _pointer(builder, data, index, value.type), align=align)
 
 
-def _item(builder: Any, data: Any, index: Any) -> Any:
+def item(builder: Any, data: Any, index: Any) -> Any:
+    """One item of an array."""
     return builder.load(builder.gep(data, [index]))
+
+
+def prefetch(builder: Any, data: Any, index: Any) -> None:
+    """Ask for the cache line of an item, wherever that is: nothing is read."""
+    byte = ir.IntType(8).as_pointer()
+    function = cgutils.get_or_insert_function(
+        builder.module,
+        ir.FunctionType(ir.VoidType(), [byte, _I32, _I32, _I32]),
+        "llvm.prefetch.p0",
+    )
+    # To read, to keep in all caches, data.
+    place = builder.bitcast(builder.gep(data, [index]), byte)
+    builder.call(function, [place, _I32(0), _I32(3), _I32(1)])
 
 
 def splat(builder: Any, value: Any, kind: ir.VectorType) -> Any:
@@ -100,60 +118,6 @@ def _signed(builder: Any, values: Any, minus: Any) -> Any:
     return builder.sub(builder.xor(values, minus), minus)
 
 
-BLOCKS_AT_ONCE = 2
-COLUMNS_AT_ONCE = 2
-"""As wide as today's vectors get: the compiler splits them for a processor that has less."""
-
-
-@intrinsic
-def dot_blocks(typing_context, sums, columns, weight, places, drive, rows, first):
-    """FORWARD of two blocks: sums[4 j + lane] += their rows, for j < columns, an even number.
-
-    sums: int64, four a column, to be added up at the end; weight, drive: int32; places, rows:
-    int64, where block k's weights and durations start, k = first and first + 1.
-    """
-    i = _int64
-    signature = types.void(sums, i, weight, places, drive, rows, i)
-    wide = ir.VectorType(_I32, COLUMNS_AT_ONCE * BLOCK)
-    pairs = ir.VectorType(_I64, COLUMNS_AT_ONCE * LANES)
-    twice, turned = (
-        ir.Constant(ir.VectorType(_I32, wide.count), order * COLUMNS_AT_ONCE)
-        for order in ([*range(BLOCK)], [lane ^ 1 for lane in range(BLOCK)])
-    )
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        sums, weight, places, drive, rows = array_data(
-            context, builder, signature, arguments, 0, 2, 3, 4, 5
-        )
-        columns, first = arguments[1], arguments[6]
-        blocks = []
-        for k in range(BLOCKS_AT_ONCE):
-            index = builder.add(first, _I64(k))
-            x = load(builder, drive, _item(builder, rows, index), _V32)
-            # The odd rows' durations by a turn, not a shift: then every processor gets by with one
-            # multiply a product.
-            drives = [
-                builder.bitcast(builder.shuffle_vector(x, x, order), pairs)
-                for order in (twice, turned)
-            ]
-            blocks.append((_item(builder, places, index), drives))
-        steps = builder.udiv(columns, _I64(COLUMNS_AT_ONCE))
-        with cgutils.for_range(builder, steps, intp=_I64) as loop:
-            offset = builder.mul(loop.index, _I64(wide.count))
-            at = builder.mul(loop.index, _I64(pairs.count))
-            total = load(builder, sums, at, pairs, 8)
-            for place, drives in blocks:
-                even = load(builder, weight, builder.add(place, offset), pairs)
-                odd = builder.lshr(even, constant(pairs, 32))
-                for w, x in zip((even, odd), drives, strict=True):
-                    w, x = (_sign_extended(builder, each, pairs) for each in (w, x))
-                    total = builder.add(total, builder.mul(w, x))
-            store(builder, total, sums, at, 8)
-        return context.get_dummy_value()
-
-    return signature, generate
-
-
 @intrinsic
 def sum_columns(typing_context, charge, row, weight, place, offsets, errors, count):
     """BACKWARD of one block: charge[row..row + 7] = sum over a list of columns of error * weight.
@@ -170,12 +134,11 @@ def sum_columns(typing_context, charge, row, weight, place, offsets, errors, cou
         _, row, _, place, _, _, count = arguments
         totals = [cgutils.alloca_once_value(builder, constant(_V64, 0)) for _ in range(2)]
         with cgutils.for_range(builder, count, intp=_I64) as loop:
-            at = builder.add(place, _item(builder, offsets, loop.index))
-            error = splat(builder, _item(builder, errors, loop.index), _V32)
+            at = builder.add(place, item(builder, offsets, loop.index))
+            error = splat(builder, item(builder, errors, loop.index), _V32)
             error, _ = _even_odd(builder, error)
-            for total, w in zip(
-                totals, _even_odd(builder, load(builder, weight, at, _V32)), strict=True
-            ):
+            rows = builder.xor(load(builder, weight, at, _V32), constant(_V32, FLIP))
+            for total, w in zip(totals, _even_odd(builder, rows), strict=True):
                 now = builder.add(builder.load(total), builder.mul(w, error))
                 builder.store(now, total)
         for parity, total in enumerate(totals):
@@ -189,6 +152,10 @@ def sum_columns(typing_context, charge, row, weight, place, offsets, errors, cou
     return signature, generate
 
 
+AHEAD = 6
+"""Columns whose cells are asked for while others are worked on: they lie all over the memory."""
+
+
 @intrinsic
 def pulse_columns(
     typing_context, lower, weight, steps, place, words, signs, row, sign_row, offsets, sides,
@@ -197,9 +164,9 @@ def pulse_columns(
     """UPDATE of one block: coincidences of its words with those of listed columns.
 
     lower, weight, signs, downs, slopes: int32; steps: int16; words, column_words: uint32;
-    offsets, sides: int64, where steps[place + sides] are those of the direction; hits: int64, the
-    `count` entries of the lists that are meant. The formula is that of
-    golden.analog.capacitor.Capacitors.pulse.
+    offsets, sides: int64, where steps[4 place + sides] are those of the direction; hits: int64, the
+    `count` entries of the lists that are meant, and at least AHEAD more that may be anything of the
+    lists. The formula is that of golden.analog.capacitor.Capacitors.pulse.
     """
     i = _int64
     signature = types.void(
@@ -212,18 +179,24 @@ def pulse_columns(
             context, builder, signature, arguments, 0, 1, 2, 4, 5, 8, 9, 10, 11, 12, 13
         )
         place, row, sign_row, count = (arguments[k] for k in (3, 6, 7, 14))
-        bound = splat(builder, arguments[15], _V32)
+        first_step, bound = builder.shl(place, _I64(2)), splat(builder, arguments[15], _V32)
         low = builder.neg(bound)
         bits, one = constant(_V32, SLOPE_BITS), constant(_V32, 1 << SLOPE_BITS)
+        flip = constant(_V32, FLIP)
         row_words = load(builder, words, row, _V32)
         inverted = builder.ashr(load(builder, signs, sign_row, _V32), constant(_V32, 31))
         with cgutils.for_range(builder, count, intp=_I64) as loop:
-            hit = _item(builder, hits, loop.index)
-            offset, side, *values = (_item(builder, each, hit) for each in lists)
-            at, side = builder.add(place, offset), builder.add(place, side)
+            hit = item(builder, hits, loop.index)
+            offset, side, *values = (item(builder, each, hit) for each in lists)
+            at, side = builder.add(place, offset), builder.add(first_step, side)
+            line = builder.shl(at, _I64(1))
+            later = item(builder, hits, builder.add(loop.index, _I64(AHEAD)))
+            later = builder.add(place, item(builder, lists[0], later))
+            prefetch(builder, lower, builder.shl(later, _I64(1)))
+            prefetch(builder, weight, later)
             word, down, slope = (splat(builder, value, _V32) for value in values)
             pulses = _ones(builder, builder.and_(row_words, word))
-            g = load(builder, lower, at, _V32)
+            g = load(builder, lower, line, _V32)
             step = builder.sext(load(builder, steps, side, _V16, 2), _V32)
             tilt = builder.mul(slope, builder.ashr(g, bits))
             factor = builder.sub(one, builder.ashr(tilt, bits))
@@ -232,10 +205,10 @@ def pulse_columns(
             moved = builder.add(g, change)
             moved = builder.select(builder.icmp_signed("<", moved, bound), moved, bound)
             moved = builder.select(builder.icmp_signed(">", moved, low), moved, low)
-            store(builder, moved, lower, at)
-            w = load(builder, weight, at, _V32)
+            store(builder, moved, lower, line)
+            w = builder.xor(load(builder, weight, at, _V32), flip)
             w = builder.add(w, _signed(builder, builder.sub(moved, g), inverted))
-            store(builder, w, weight, at)
+            store(builder, builder.xor(w, flip), weight, at)
         return context.get_dummy_value()
 
     return signature, generate
@@ -258,10 +231,11 @@ def leak_block(typing_context, lower, weight, place, columns, signs, row, loss, 
         target, bound = splat(builder, target, _V32), splat(builder, bound, _V32)
         low, sign = builder.neg(bound), load(builder, signs, row, _V32)
         half, shift = constant(_V64, 1 << (VALUE_BITS - 1)), constant(_V64, VALUE_BITS)
-        changed = cgutils.alloca_once_value(builder, constant(_V32, 0))
+        flip, changed = constant(_V32, FLIP), cgutils.alloca_once_value(builder, constant(_V32, 0))
         with cgutils.for_range(builder, columns, intp=_I64) as loop:
             at = builder.add(place, builder.mul(loop.index, _I64(BLOCK)))
-            g = load(builder, lower, at, _V32)
+            line = builder.shl(at, _I64(1))
+            g = load(builder, lower, line, _V32)
             parts = []
             for distance in _even_odd(builder, builder.sub(g, target)):
                 lost = builder.add(builder.mul(distance, loss), half)
@@ -273,9 +247,10 @@ def leak_block(typing_context, lower, weight, place, columns, signs, row, loss, 
             moved = builder.select(builder.icmp_signed("<", moved, bound), moved, bound)
             moved = builder.select(builder.icmp_signed(">", moved, low), moved, low)
             change = builder.sub(moved, g)
-            store(builder, moved, lower, at)
-            w = builder.add(load(builder, weight, at, _V32), builder.mul(sign, change))
-            store(builder, w, weight, at)
+            store(builder, moved, lower, line)
+            w = builder.xor(load(builder, weight, at, _V32), flip)
+            w = builder.add(w, builder.mul(sign, change))
+            store(builder, builder.xor(w, flip), weight, at)
             builder.store(builder.or_(builder.load(changed), change), changed)
         lanes, word = builder.load(changed), _I32(0)
         for lane in range(BLOCK):

@@ -177,7 +177,7 @@ def test_training_in_pieces_is_training_in_one() -> None:
     assert not mismatch, mismatch
 
 
-@pytest.mark.parametrize("layers", [[6, 4], [1, 1], [1, 9, 2], [30, 17, 3]], ids=str)
+@pytest.mark.parametrize("layers", [[6, 4], [1, 1], [1, 9, 2], [30, 17, 3], [1100, 2]], ids=str)
 def test_sizes_off_the_block_of_the_compiled_loops(layers: list[int]) -> None:
     config, networks = configure("pcm-3t1c", {"leak_tick_ns": "1000"}), []
     rng = np.random.default_rng(1)
