@@ -18,6 +18,7 @@ from spec.tile import STEP_CODE_BITS, TileSpec, groups
 
 TOP = "closed_loop"
 DAMAGE, DAMAGE_BITS = "damage", 16
+WAVES = "waves"
 WRITES = READS = 8
 WORD_BITS = 32
 SOURCES = tuple(Path(__file__).parent.parent / "verilog" / name for name in ("meter.v", "host.v"))
@@ -124,13 +125,14 @@ def inputs(specs: list[TileSpec]) -> list[str]:
     return [f"t{n}_{p.name}" for n, spec in enumerate(specs) for p in ports(spec) if p.given]
 
 
-def bench(specs: list[TileSpec], *, damaged: bool = False) -> str:
+def bench(specs: list[TileSpec], *, damaged: bool = False, waves: str = "") -> str:
     """The top module around tiles of these specs; the tiles' own modules are not in it.
 
     Of `damaged` tiles each has an input `DAMAGE` more, by which its damage is chosen; 0 is none.
+    With `waves`, the name of a file, all signals go there from when the input `WAVES` rises.
     """
     names = [f"t{index}_{port.name}" for index, spec in enumerate(specs) for port in ports(spec)]
-    names = ["aclk", "aresetn", *([DAMAGE] if damaged else []), *names]
+    names = ["aclk", "aresetn", *[DAMAGE] * damaged, *[WAVES] * bool(waves), *names]
     lines = [f"module {TOP}(", "    " + ",\n    ".join(names), ");"]
     # Logic behind an input is worked at every edge, behind a register at its own.
     lines += ["    input wire aclk, aresetn;", "    reg reset_n;"]
@@ -139,6 +141,9 @@ def bench(specs: list[TileSpec], *, damaged: bool = False) -> str:
         lines += [f"    input wire {_range(DAMAGE_BITS)}{DAMAGE};"]
         lines += [f"    reg {_range(DAMAGE_BITS)}{DAMAGE}_now;"]
         lines += [f"    always @(negedge aclk) {DAMAGE}_now <= {DAMAGE};"]
+    if waves:
+        lines += [f"    input wire {WAVES};", f"    always @(posedge {WAVES}) begin"]
+        lines += [f'        $dumpfile("{waves}");', "        $dumpvars;", "    end"]
     for index, spec in enumerate(specs):
         lines += _tile(spec, f"t{index}_", damaged)
     return "\n".join([*lines, "endmodule", ""])
