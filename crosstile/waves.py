@@ -37,7 +37,11 @@ def waves_of(
         raise InputError(
             f"cosim: run again for its waves, it ended otherwise: {same['mismatch']}; report this"
         )
-    (within / file.name).replace(file)
+    try:
+        (within / file.name).replace(file)
+    except OSError as error:
+        reason = error.strerror or error
+        raise InputError(f"cosim: the simulator left no {file.name} ({reason})") from None
     facts: dict[str, Any] = {"file": file.name, "from_operation": begin}
     if kind != "fst":
         packages = " ".join(build.WAVE_HEADERS.values())
