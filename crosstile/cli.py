@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 from rich.console import Console
 
 import crosstile
 from crosstile import cosim as closed_loop
-from crosstile import demo
+from crosstile import demo, recording
 from crosstile import train as training
 from crosstile import verilog as export
 from golden.training import datasets, plots
@@ -200,6 +201,8 @@ Example:
   crosstile cosim --network 528,9,10 --examples 50 --out build/cosim
   crosstile cosim --network 528,250,125,10 --examples 10000 --out build/paper
   crosstile cosim --network 528,9,10 --verilog build/cosim/design.v --out build/2
+  crosstile cosim --network 528,9,10 --record --out build/3
+  crosstile cosim --replay build/3/trace.bin --verilog changed.v --out build/4
 \b
 Cells: {", ".join(closed_loop.CELLS)}; needs pip install 'crosstile[hdl]', g++ and make.
 """
@@ -225,17 +228,55 @@ Cells: {", ".join(closed_loop.CELLS)}; needs pip install 'crosstile[hdl]', g++ a
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="As in train; repeatable."
 )
 @click.option("--verilog", "file", metavar="FILE", help="Simulate this file's tiles instead.")
-@click.option("--waves", is_flag=True, help="Write an FST of the last operations.")
+@click.option("--record", is_flag=True, help="Write trace.bin, and a test bench that plays it.")
+@click.option(
+    "--replay", "trace", metavar="FILE", help="Play a recorded trace, in place of a training."
+)
+@click.option("--partial", is_flag=True, help="With --replay: a trace that was cut, too.")
+@click.option("--waves", is_flag=True, help="Run again, and write the last operations' waves.")
 @click.option("--out", metavar="DIR", required=True, help="Folder to fill.")
-def cosim(network: str | None, file: str | None, waves: bool, out: str, **options: Any) -> int:
+@click.pass_context
+def cosim(
+    context: click.Context,
+    network: str | None,
+    file: str | None,
+    record: bool,
+    trace: str | None,
+    partial: bool,
+    waves: bool,
+    out: str,
+    **options: Any,
+) -> int:
     """Train through the Verilog."""
     widths = None if network is None else _widths(network, "--network")
     given = None if file is None else Path(file)
+    if trace is not None:
+        _refuse_others(context, "trace", ("file", "partial", "waves", "out"))
+        played = recording.replay(
+            Path(trace), given, Path(out), _console(), partial=partial, waves=waves
+        )
+        click.echo(recording.last_words(played, Path(out)))
+        return 0 if played["identical"] else 1
+    if partial:
+        raise InputError("--partial: is for --replay; leave it out")
     found = closed_loop.cosim(
-        Run(**_given(options)), widths, given, Path(out), _console(), waves=waves
+        Run(**_given(options)), widths, given, Path(out), _console(), record=record, waves=waves
     )
     click.echo(closed_loop.last_words(found, Path(out)))
     return 0 if found["identical"] else 1
+
+
+def _refuse_others(context: click.Context, name: str, allowed: Sequence[str]) -> None:
+    """Raise InputError for an option on the command line that `name` has no use for."""
+    options = {option.name: option.opts[0] for option in context.command.params}
+    for other in options:
+        given = other and context.get_parameter_source(other) is ParameterSource.COMMANDLINE
+        if given and other not in (name, *allowed):
+            may = ", ".join(options[one] for one in allowed)
+            raise InputError(
+                f"{options[other]}: has no meaning with {options[name]}, whose file says it; "
+                f"leave it out ({may} may be given)"
+            )
 
 
 def _console() -> Console:

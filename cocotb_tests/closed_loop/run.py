@@ -2,7 +2,9 @@
 
 CROSSTILE_JOB names a JSON file: {"run": Run.to_json(), "inputs": names, "damages": numbers,
 "found": file, "progress": file}. The run is done once for each damage of the tiles; 0 is none. To
-`progress` goes a JSON line a report, to `found` one for what came of each.
+`progress` goes a JSON line a report, to `found` one for what came of each. With "record": file, the
+run is recorded there; in place of "run", "replay": file plays a recorded one. With "waves_from": n,
+waves are dumped from command n on, counted over all tiles from 0.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -20,8 +23,10 @@ from cocotb.triggers import ClockCycles
 
 from cocotb_tests.closed_loop.engine import ClosedLoopEngine
 from cocotb_tests.closed_loop.lockstep import Mismatch
+from cocotb_tests.closed_loop.play import play
 from cocotb_tests.closed_loop.simulated import SimulatedTile
-from cocotb_tests.closed_loop.verilog import DAMAGE
+from cocotb_tests.closed_loop.trace import Order, Reader, Writer
+from cocotb_tests.closed_loop.verilog import DAMAGE, WAVES
 from golden.analog.array import Array
 from golden.training.loop import Run, Trainer
 from golden.training.network import Network
@@ -40,7 +45,10 @@ async def closed_loop(dut: Any) -> None:
     with Path(job["found"]).open("w") as results, Path(job["progress"]).open("w") as progress:
         for damage in job["damages"]:
             await reset(dut, job["inputs"], damage)
-            found = await bridge(train)(dut, job["run"], progress)
+            if "replay" in job:
+                found = await replay(dut, job, progress)
+            else:
+                found = await bridge(train)(dut, job, progress)
             results.write(json.dumps(found | {"damage": damage}) + "\n")
             results.flush()
 
@@ -50,6 +58,8 @@ async def reset(dut: Any, inputs: list[str], damage: int) -> None:
     dut.aresetn.value = 0
     if hasattr(dut, DAMAGE):
         dut.damage.value = damage
+    if hasattr(dut, WAVES):
+        getattr(dut, WAVES).value = 0
     for name in inputs:
         # An input that nobody drives is anything at first.
         getattr(dut, name).value = 0
@@ -58,14 +68,53 @@ async def reset(dut: Any, inputs: list[str], damage: int) -> None:
     await ClockCycles(dut.aclk, 2)
 
 
-def train(dut: Any, run: dict[str, Any], progress: TextIO) -> dict[str, Any]:
+class Waves:
+    """Begins to dump waves with the command of a number."""
+
+    def __init__(self, dut: Any, job: dict[str, Any]) -> None:
+        """Never, if the job names none."""
+        self._dut, self._left = dut, job.get("waves_from")
+
+    def before(self, order: Order) -> None:
+        """Call it with each order, in the simulator's thread."""
+        if self._left is not None:
+            if self._left == 0:
+                getattr(self._dut, WAVES).value = 1
+            self._left -= order.waits
+
+
+async def replay(dut: Any, job: dict[str, Any], progress: TextIO) -> dict[str, Any]:
+    """A recorded run; what came of it."""
+    trace, waves = Reader(Path(job["replay"])), Waves(dut, job)
+    started = last_report = time.perf_counter()
+
+    def now_and_then(facts: Callable[[], dict[str, Any]]) -> None:
+        nonlocal last_report
+        if time.perf_counter() - last_report > REPORT_SECONDS:
+            last_report = time.perf_counter()
+            print(json.dumps(facts()), file=progress, flush=True)
+
+    found = await play(dut, trace, now_and_then, waves.before)
+    return found | {"seconds": time.perf_counter() - started}
+
+
+def train(dut: Any, job: dict[str, Any], progress: TextIO) -> dict[str, Any]:
     """A whole run, in a thread that waits while the simulator runs; what came of it."""
     engine: ClosedLoopEngine | None = None
     trainer: Trainer | None = None
+    run, waves = Run.from_json(job["run"]), Waves(dut, job)
+    writer = Writer(Path(job["record"]), job["description"]) if "record" in job else None
+
+    def before(order: Order) -> None:
+        waves.before(order)
+        if writer is not None:
+            writer.add(order)
 
     def simulated(index: int, spec: TileSpec, array: Array) -> SimulatedTile:
         tile = SimulatedTile(dut, index, spec, array)
         tile.on_command = now_and_then
+        if writer is not None or "waves_from" in job:
+            tile.on_order = before
         return tile
 
     def build(network: Network) -> ClosedLoopEngine:
@@ -95,7 +144,7 @@ def train(dut: Any, run: dict[str, Any], progress: TextIO) -> dict[str, Any]:
 
     found: dict[str, Any] = {"mismatch": None, "rtl_digest": None}
     try:
-        trainer = Trainer(Run.from_json(run), engine=build, evaluates=False, chunk=CHUNK_EXAMPLES)
+        trainer = Trainer(run, engine=build, evaluates=False, chunk=CHUNK_EXAMPLES)
         found["loaded"] = report()
         while not trainer.done:
             trainer.advance()
@@ -103,6 +152,9 @@ def train(dut: Any, run: dict[str, Any], progress: TextIO) -> dict[str, Any]:
         found["rtl_digest"] = trainer.digest()
     except Mismatch as mismatch:
         found["mismatch"] = mismatch.difference.plain()
+    if writer is not None:
+        writer.end(found["mismatch"])
+        found |= {"orders": writer.orders, "events": writer.events}
     if engine is None:
         # It did not even come up.
         return found | report() | {"golden_digest": None}

@@ -22,7 +22,8 @@ def model(
 
     `damaged`: those have an input that chooses a damage; see `verilog.bench`.
     """
-    bench = verilog.bench(specs, damaged=damaged)
+    file = f"waves.{build.wave_format()}" if waves else ""
+    bench = verilog.bench(specs, damaged=damaged, waves=file)
     sources = [bench, *(path.read_text() for path in verilog.SOURCES), design]
     return build.build("\n".join(sources), verilog.TOP, cache, flatten=False, waves=waves)
 
@@ -34,20 +35,45 @@ def simulate(
     folder: Path,
     report: Callable[[dict[str, Any]], None],
     damages: Sequence[int] = (0,),
+    **more: Any,
 ) -> list[dict[str, Any]]:
     """Do a run for each damage of the tiles, 0 being none; what came of each.
 
     `report` gets what `closed_loop.run` says on its way. `folder` keeps the simulator's log, and
-    `found.jsonl`, a line a damage as they come. Raises SimulationError.
+    `found.jsonl`, a line a damage as they come. `more` goes to the job. Raises SimulationError.
     """
+    described = run.to_json()
+    if run.data_dir is not None:
+        # The simulator runs in another folder.
+        described["data_dir"] = str(Path(run.data_dir).absolute())
+    return _bench(of, specs, folder, report, {"run": described, "damages": [*damages], **more})
+
+
+def replay(
+    of: build.Model,
+    specs: list[TileSpec],
+    trace: Path,
+    folder: Path,
+    report: Callable[[dict[str, Any]], None],
+    **more: Any,
+) -> dict[str, Any]:
+    """Play a recorded run; what came of it. The rest is as in `simulate`."""
+    job = {"replay": str(trace.absolute()), "damages": [0], **more}
+    return _bench(of, specs, folder, report, job)[0]
+
+
+def _bench(
+    of: build.Model,
+    specs: list[TileSpec],
+    folder: Path,
+    report: Callable[[dict[str, Any]], None],
+    description: dict[str, Any],
+) -> list[dict[str, Any]]:
     folder.mkdir(parents=True, exist_ok=True)
     job, found, progress = (folder / name for name in ("job.json", "found.jsonl", "progress.jsonl"))
     progress.unlink(missing_ok=True)
-    description = {
-        "run": run.to_json(), "inputs": verilog.inputs(specs), "damages": list(damages),
-        "found": str(found.absolute()), "progress": str(progress.absolute()),
-    }  # fmt: skip
-    job.write_text(json.dumps(description))
+    files = {"found": str(found.absolute()), "progress": str(progress.absolute())}
+    job.write_text(json.dumps(description | files | {"inputs": verilog.inputs(specs)}))
     read = 0
 
     def meanwhile() -> None:
@@ -67,6 +93,6 @@ def simulate(
     found.unlink(missing_ok=True)
     launch.run(of, BENCH, folder, settings, meanwhile)
     lines = found.read_text().splitlines() if found.exists() else []
-    if len(lines) < len(damages):
+    if len(lines) < len(description["damages"]):
         raise build.SimulationError("the bench ended without a result")
     return [json.loads(line) for line in lines]

@@ -9,6 +9,7 @@ from cocotb.task import resume
 
 from cocotb_tests.closed_loop.lockstep import Difference, Mismatch, event_difference
 from cocotb_tests.closed_loop.pins import BrokenRule, Event, Reader, codes_word
+from cocotb_tests.closed_loop.trace import Order
 from cocotb_tests.closed_loop.verilog import READS, STATUS, WRITES
 from golden.analog.array import Array
 from spec import cycles
@@ -46,6 +47,8 @@ class SimulatedTile:
         self.operations = 0
         self.on_command: Callable[[], None] = lambda: None
         """Called after each command that was worked."""
+        self.on_order: Callable[[Order], None] | None = None
+        """Called with each order before it is worked; its answers are put into it later."""
         self._order = resume(self._work)
 
     # -- the simulator's signals ---------------------------------------------------------------
@@ -85,6 +88,12 @@ class SimulatedTile:
         limit: int = SPARE_CYCLES,
     ) -> tuple[list[int], bytes]:
         """One order: the words read, and the packet that came."""
+        limit += ACCESS_CYCLES * (len(writes) + len(reads) + 2)
+        order = Order(
+            self.index, self._operation, writes, reads, packet, waits, result, limit, [*expected]
+        )
+        if self.on_order is not None:
+            self.on_order(order)
         self._orders += 1
         give = self._give
         give("write_count", len(writes))
@@ -100,7 +109,7 @@ class SimulatedTile:
         give("read_count", len(reads))
         if reads:
             give("read_addresses", sum(a << ADDRESS_BITS * n for n, a in enumerate(reads)))
-        give("limit", limit + ACCESS_CYCLES * (len(writes) + len(reads) + 2))
+        give("limit", limit)
         give("order", self._orders & WORD)
         give("run", 1)
         wake, place = self._signal("wake"), 0
@@ -122,11 +131,14 @@ class SimulatedTile:
         if status["refused"]:
             raise self._mismatch("an access was refused", expected="OKAY", got="SLVERR")
         self._missing = expected[place].name if place < len(expected) else None
-        if not result:
-            return words, b""
-        length = int(str(self._signal("result_bytes").value), 2)
-        found = int(str(self._signal("result").value), 2)
-        return words, found.to_bytes(max(length, (found.bit_length() + 7) // 8), "little")[:length]
+        came = b""
+        if result:
+            length = int(str(self._signal("result_bytes").value), 2)
+            found = int(str(self._signal("result").value), 2)
+            came = found.to_bytes(max(length, (found.bit_length() + 7) // 8), "little")[:length]
+        if self.on_order is not None:
+            order.values, order.result, order.answered, order.cycle = words, came, True, self.cycle
+        return words, came
 
     def _mismatch(self, what: str, **fields: Any) -> Mismatch:
         return Mismatch(Difference(self.index, self._operation, what, cycle=self.cycle, **fields))

@@ -21,6 +21,7 @@ from spec.tile import STEP_CODE_BITS, TileSpec, groups
 TOP = "closed_loop"
 DAMAGE, DAMAGE_BITS = "damage", 16
 WRITTEN, READ = "/*verilator public_flat_rw*/", "/*verilator public_flat_rd*/"
+WAVES = "waves"
 WRITES = READS = 8
 WORD_BITS = 32
 SOURCES = tuple(Path(__file__).parent.parent / "verilog" / name for name in ("meter.v", "host.v"))
@@ -127,14 +128,18 @@ def inputs(specs: list[TileSpec]) -> list[str]:
     return [f"t{n}_{p.name}" for n, spec in enumerate(specs) for p in ports(spec) if p.given]
 
 
-def bench(specs: list[TileSpec], *, damaged: bool = False) -> str:
+def bench(specs: list[TileSpec], *, damaged: bool = False, waves: str = "") -> str:
     """The top module around tiles of these specs; the tiles' own modules are not in it.
 
     Of `damaged` tiles each has an input `DAMAGE` more, by which its damage is chosen; 0 is none.
+    With `waves`, the name of a file, all signals go there from when the input `WAVES` rises.
     """
     lines = [f"module {TOP}(aclk);", "    input wire aclk;", f"    reg aresetn {WRITTEN};"]
     if damaged:
         lines += [f"    reg {_range(DAMAGE_BITS)}{DAMAGE} {WRITTEN};"]
+    if waves:
+        lines += [f"    reg {WAVES} {WRITTEN};", f"    always @(posedge {WAVES}) begin"]
+        lines += [f'        $dumpfile("{waves}");', "        $dumpvars;", "    end"]
     for index, spec in enumerate(specs):
         lines += _tile(spec, f"t{index}_", damaged)
     return "\n".join([*lines, "endmodule", ""])
