@@ -40,7 +40,7 @@ async def closed_loop(dut: Any) -> None:
     with Path(job["found"]).open("w") as results, Path(job["progress"]).open("w") as progress:
         for damage in job["damages"]:
             await reset(dut, job["inputs"], damage)
-            found = await bridge(train)(dut, job["run"], progress)
+            found = await bridge(train)(dut, job["run"], progress, damage)
             results.write(json.dumps(found | {"damage": damage}) + "\n")
             results.flush()
 
@@ -58,8 +58,11 @@ async def reset(dut: Any, inputs: list[str], damage: int) -> None:
     await ClockCycles(dut.aclk, 1)
 
 
-def train(dut: Any, run: dict[str, Any], progress: TextIO) -> dict[str, Any]:
-    """A whole run, in a thread that waits while the simulator runs; what came of it."""
+def train(dut: Any, run: dict[str, Any], progress: TextIO, damage: int = 0) -> dict[str, Any]:
+    """A whole run, in a thread that waits while the simulator runs; what came of it.
+
+    A tile with a damage may show what has no name, as a code that is none: a mismatch too.
+    """
     engine: ClosedLoopEngine | None = None
     trainer: Trainer | None = None
 
@@ -103,6 +106,10 @@ def train(dut: Any, run: dict[str, Any], progress: TextIO) -> dict[str, Any]:
         found["rtl_digest"] = trainer.digest()
     except Mismatch as mismatch:
         found["mismatch"] = mismatch.difference.plain()
+    except Exception as error:
+        if not damage:
+            raise
+        found["mismatch"] = {"what": f"{type(error).__name__}: {error}"}
     if engine is None:
         # It did not even come up.
         return found | report() | {"golden_digest": None}

@@ -23,6 +23,7 @@ VERILOG_SETTINGS = {
 """Short windows, a short SET table, and packets of several beats."""
 OTHER_SETTINGS = {
     "transfer_interval": "6", "leak_tau_ns": "3e4", "leak_tick_ns": "480", "stuck_fraction": "0.1",
+    "learning_rate": "0.005",
 }  # fmt: skip
 """Leak that shows within an interval, devices that do not program; noise and drift are on."""
 EXAMPLES = 14

@@ -13,11 +13,12 @@ from golden.analog.array import Array
 from golden.analog.parameters import DeviceParameters
 from golden.analog.pcm import set_table
 from golden.digital.command import PACKET_CODES
+from golden.digital.transfer import Kind
 from spec.commands import Command, Destination, PairCode
 from spec.presets import preset
 from spec.tile import TileSpec
 from tests.equivalence.macro import Cut
-from tests.equivalence.tile_script import Found, Moment, Script, golden_tile
+from tests.equivalence.tile_script import KEPT, Found, Moment, Script, golden_tile
 
 DEVICES = DeviceParameters()
 LOADED_ROWS = 6
@@ -194,6 +195,74 @@ def wrong_use(spec: TileSpec) -> list[tuple[Any, ...]]:
     ]
 
 
+def restored(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
+    """What a host writes back after aresetn: counters, dithers, offsets, a row begun, a range.
+
+    For tiles of three rows or more.
+    """
+    rng = np.random.default_rng(seed)
+    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
+    one = 1 << spec.converters.calibration_log2
+
+    def vector(destination: Destination) -> tuple[Any, ...]:
+        if destination is Destination.ROWS:
+            codes = rng.integers(0, spec.row_code.high + 1, rows - 1)
+        else:
+            codes = rng.integers(-high, high + 1, columns)
+        return "packet", destination, codes.tolist()
+
+    def journal(row: int, kind: Kind) -> tuple[Any, ...]:
+        codes = rng.integers(-spec.weight_code.high // 8, spec.weight_code.high // 8, columns)
+        return "journal", row, int(rng.integers(2)), kind, codes.tolist()
+
+    refused: list[tuple[Any, ...]] = [
+        ("command", command, fields)
+        for command, fields in (
+            (Command.FORWARD, {}), (Command.BACKWARD, {}), (Command.UPDATE, {"new_columns": True}),
+            (Command.TRANSFER, {"first": 0, "last": 1}), (Command.LOAD, {"first": 0}),
+            (Command.CALIBRATE, {}), (Command.INIT, {"first": 0, "last": rows - 1}),
+            (Command.INIT, {"first": 0, "last": 0, "force": True}),
+            (Command.INIT, {"first": 2, "last": 2, "force": True}),
+        )
+    ]  # fmt: skip
+    forward, backward = ("command", Command.FORWARD, {}), ("command", Command.BACKWARD, {})
+    return [
+        ("polarity", rng.integers(0, 2, rows).tolist()),
+        ("known",),
+        *(("write", name, {"COUNT": (1 << 32) - 1 - int(rng.integers(2))}) for name in KEPT),
+        ("write", "DITHER", {"FORWARD": one // 2, "BACKWARD": one - 1}),
+        (
+            "offsets",
+            rng.integers(-2 * one, 2 * one, columns).tolist(),
+            rng.integers(-2 * one, 2 * one, rows).tolist(),
+        ),
+        vector(Destination.ROWS), forward, vector(Destination.ROWS), forward,
+        vector(Destination.COLUMNS), backward, vector(Destination.COLUMNS), backward,
+        # Both sides new, and neither.
+        vector(Destination.ROWS), vector(Destination.COLUMNS),
+        ("command", Command.UPDATE, {"new_rows": True, "new_columns": True}),
+        ("command", Command.UPDATE, {}),
+        # A range in whose second row a supply failed, say.
+        journal(1, Kind.TRANSFER),
+        ("write", "RANGE", {"NEXT_ROW": 1, "LAST_ROW": 2}),
+        *refused,
+        ("polarity", [0]),
+        ("command", Command.READ, {"first": 1}),
+        ("command", Command.IDLE, {"cycles": 300}),
+        ("command", Command.RESUME, {}),
+        journal(0, Kind.LOAD),
+        ("write", "RANGE", {"NEXT_ROW": 0, "LAST_ROW": 1}),
+        ("command", Command.RESUME, {}),
+        journal(1, Kind.TRANSFER),
+        ("write", "RANGE", {"NEXT_ROW": 1, "LAST_ROW": 2}),
+        ("command", Command.ABORT, {}),
+        ("command", Command.RESUME, {}),
+        journal(1, Kind.INIT),
+        ("command", Command.INIT, {"first": 0, "last": 1, "force": True}),
+        ("command", Command.READ, {"first": 0}),
+    ]  # fmt: skip
+
+
 CUT_COMMANDS: dict[str, tuple[Command, dict[str, Any], int]] = {
     "transfer": (Command.TRANSFER, {"first": 1, "last": 2}, 900),
     "init": (Command.INIT, {"first": 0, "last": 1}, 120),
@@ -280,6 +349,7 @@ SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
     ),
     "wrong use": lambda spec, seed: script(spec, seed, wrong_use(spec)),
     "interruptions": lambda spec, seed: script(spec, seed, interruptions(spec, seed)),
+    "restored": lambda spec, seed: script(spec, seed, restored(spec, seed), BRINGUP=1),
     **{
         f"cut {name}": lambda spec, seed, name=name: script(spec, seed, cut(spec, seed, name))
         for name in CUT_COMMANDS

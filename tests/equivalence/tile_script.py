@@ -25,6 +25,10 @@ from tests.equivalence.macro import Cut
 
 STREAM_TIMEOUT_CYCLES = 60
 KEPT = ("ROWS_DONE", "ATTEMPTS", "NOT_PROGRAMMED", "NOT_TRIMMED", "SATURATED", "FORWARDS")
+WRITTEN = (*KEPT, "DITHER", "RANGE")
+"""Registers whose writing a script can ask for."""
+COUNTERS = ("rows", "attempts", "not_programmed", "not_trimmed", "saturated")
+"""Golden's, as `KEPT` has them."""
 
 
 @dataclass
@@ -33,8 +37,9 @@ class Script:
 
     Steps: ("command", Command, fields), ("packet", destination, codes), ("late packet", ...), which
     comes while the next command waits for it, ("polarity", bits), ("soft reset",), ("known",):
-    POLARITY_VALID, and, once, ("cut", Command, fields, cycles): a command that a soft reset ends
-    some cycles after its start.
+    POLARITY_VALID, ("write", register of `WRITTEN`, fields), ("offsets", of FORWARD, of BACKWARD),
+    ("journal", row, p_new, Kind, codes), and, once, ("cut", Command, fields, cycles): a command
+    that a soft reset ends some cycles after its start.
     """
 
     spec: TileSpec
@@ -273,6 +278,13 @@ def golden_tile(
             sent = len(port.results)
         elif kind == "soft reset":
             port.soft_reset()
+        elif kind == "write":
+            _write(port, *arguments)
+        elif kind == "offsets":
+            control.forward_offsets[:], control.backward_offsets[:] = arguments
+        elif kind == "journal":
+            row, p_new, of, codes = arguments
+            found.answers.append(port.write_journal(row, p_new, of, np.array(codes)))
         else:
             port.polarity_valid()
     transfers, counters = control.transfers, control.counters
@@ -291,14 +303,28 @@ def golden_tile(
         "offsets": port.calibrated
         and (control.forward_offsets.tolist(), control.backward_offsets.tolist()),
         "counters": [
-            counters.rows, counters.attempts, counters.not_programmed, counters.not_trimmed,
-            counters.saturated, port.forwards,
+            count % (1 << 32)
+            for count in (*(getattr(counters, name) for name in COUNTERS), port.forwards)
         ],
         "unknown": int(port.unknown),
         **array_state(array),
     }  # fmt: skip
     found.events = macro.events
     return found
+
+
+def _write(port: CommandPort, name: str, fields: dict[str, int]) -> None:
+    """A host's write to a register of `WRITTEN`."""
+    control, transfers = port.control, port.control.transfers
+    if name == "DITHER":
+        control.forward_dither.count = fields["FORWARD"]
+        control.backward_dither.count = fields["BACKWARD"]
+    elif name == "RANGE":
+        transfers.next_row, transfers.last_row = fields["NEXT_ROW"], fields["LAST_ROW"]
+    elif name == "FORWARDS":
+        port.forwards = fields["COUNT"]
+    else:
+        setattr(control.counters, dict(zip(KEPT, COUNTERS, strict=False))[name], fields["COUNT"])
 
 
 def _packet(script: Script, destination: Destination, codes: np.ndarray) -> bytes:
@@ -457,6 +483,17 @@ async def run(script: Script, host: Host) -> Found:
             host.received().clear()
         elif kind == "soft reset":
             await driver.write("RESET", SOFT_RESET=1)
+        elif kind == "write":
+            await driver.write(arguments[0], **arguments[1])
+        elif kind == "offsets":
+            await driver.window(WindowCode.FORWARD_OFFSETS, arguments[0])
+            await driver.window(WindowCode.BACKWARD_OFFSETS, arguments[1])
+        elif kind == "journal":
+            row, p_new, of, codes = arguments
+            await driver.window(WindowCode.JOURNAL_CODES, codes)
+            await driver.write("JOURNAL", VALID=1, P_NEW=p_new, KIND=of.value, ROW=row)
+            error = (await driver.read("ERROR"))["BUS_ERROR"]
+            found.answers.append(Error(error))
         else:
             await driver.write("RESET", POLARITY_VALID=1)
     await host.settle()
