@@ -1,8 +1,9 @@
-"""`python -m cocotb_tests.mutation [draw]`: run what is left of the mutants, or draw them anew.
+"""`python -m cocotb_tests.mutation [draw|report]`: run what is left of the mutants.
 
 Everything goes to build/mutate, where a run that was ended goes on; at the end there are
-result.json and docs/mutation.md. A mutant that was killed there is not run again, one that was not
-is, where the tests have changed since. `WORKERS` simulators run at a time.
+result.json and docs/mutation.md. A mutant that was killed there is not run again; one that was not
+is, where there are new cases. `WORKERS` simulators run at a time. `draw` draws the mutants anew;
+`report` writes what is known so far.
 """
 
 from __future__ import annotations
@@ -23,11 +24,13 @@ def main() -> int:
         draw.save(drawn)
         print(f"{draw.FILE.name}: {len(drawn['mutants'])} mutants")
         return 0
-    if sys.argv[1:]:
+    folder = ROOT / "build" / "mutate"
+    if sys.argv[1:] not in ([], ["report"]):
         print(__doc__, file=sys.stderr)
         return 2
-    work = campaign.Campaign(ROOT / "build" / "mutate", int(os.environ.get("WORKERS", "2")))
-    result = report.write(work.run(), ROOT)
+    if not sys.argv[1:]:
+        campaign.Campaign(folder, int(os.environ.get("WORKERS", "2"))).run()
+    result = report.write(campaign.read(folder), ROOT)
     print(report.table(result))
     return 0 if result["killed_percent"] >= report.BAR_PERCENT else 1
 

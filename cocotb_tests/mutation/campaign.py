@@ -2,7 +2,7 @@
 
 Each stage leaves a line a mutant in a file of its own, as soon as it is known: {"number",
 "killed", "passed"}, where `killed` says how, and is null for a survivor; `passed` are the cases
-that it has survived. A case that is new goes to the survivors alone: what has changed otherwise shows
+that it has survived. A case that is new goes to the survivors alone: other changes show
 after `make clean`.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 
 from cocotb_tests import build, launch
 from cocotb_tests.closed_loop import session
-from cocotb_tests.mutation import design, draw, equivalent, netlist
+from cocotb_tests.mutation import design, draw, equivalent, netlist, replay
 from cocotb_tests.mutation.draw import Mutant
 from cocotb_tests.mutation.scripts import FAILURES
 from golden.training.checkpoint import write_atomically
@@ -28,19 +28,21 @@ from tests.equivalence import bus_cases, tile_cases
 ROOT = Path(__file__).parents[2]
 BATCH = 5
 SPARE_CYCLES = 3000
+LIMIT_CYCLES = 200_000
+"""Of a case at the undamaged tile."""
 TIMES = 3
 """A case may take so many times the undamaged tile's cycles, and SPARE_CYCLES more."""
 BENCH = "cocotb_tests.mutation.scripts"
-QUICK = [(name, 1) for name in (*bus_cases.CASES, "interruptions", "restored")]
-"""Cases that find much in few cycles."""
-EARLY = (FAILURES, "wrong use", "codes and raw access")
-SCRIPTS = [
-    (name, 1)
-    for name in (*EARLY, *(name for name in tile_cases.SCRIPTS if name not in EARLY))
-    if (name, 1) not in QUICK
+EARLY = (
+    *bus_cases.CASES, "far rows", "interruptions", "wrong use", "restored", FAILURES, "formats",
+    "codes and raw access",
+)  # fmt: skip
+"""What finds much in few cycles."""
+CASES = [
+    (name, 1) for name in (*EARLY, *(name for name in tile_cases.SCRIPTS if name not in EARLY))
 ]
 SEEDS = [(name, seed) for seed in (2, 3) for name in tile_cases.SCRIPTS]
-STAGES = ("loop", "quick", "proofs", "scripts", "seeds")
+STAGES = ("loop", "scripts", "proofs", "seeds")
 
 
 class Campaign:
@@ -60,8 +62,9 @@ class Campaign:
         kept = folder / "mutants.sha256"
         if not kept.exists() or kept.read_text() != key:
             for name in STAGES:
-                self._file(name).unlink(missing_ok=True)
+                _file(folder, name).unlink(missing_ok=True)
             (folder / "damaged.v").unlink(missing_ok=True)
+            shutil.rmtree(folder / "traces", ignore_errors=True)
             kept.write_text(key)
         self.cache = ROOT / "build" / "verilator"
         made = folder / "damaged.v"
@@ -71,30 +74,16 @@ class Campaign:
         self.text = made.read_text()
         self.passed: dict[int, list[str]] = {}
         """Cases that a mutant has survived, where others are to come."""
-        self.verdicts: dict[str, dict[int, dict[str, Any]]] = {
-            name: self._read(name) for name in STAGES
-        }
+        self.verdicts = read(folder)
 
-    def run(self) -> dict[str, dict[int, str | None]]:
-        """What each stage said of each mutant that came to it: how it ended, None for alive."""
+    def run(self) -> None:
+        """All stages."""
         self._loop()
-        self._scripts("quick", QUICK)
+        self._scripts("scripts", CASES)
         self._proofs()
-        self._scripts("scripts", SCRIPTS)
         self._scripts("seeds", SEEDS)
-        return {
-            name: {number: line["killed"] for number, line in lines.items()}
-            for name, lines in self.verdicts.items()
-        }
 
     # -- verdicts --------------------------------------------------------------------------------
-
-    def _file(self, stage: str) -> Path:
-        return self.folder / f"{stage}.jsonl"
-
-    def _read(self, stage: str) -> dict[int, dict[str, Any]]:
-        """The last line of each mutant."""
-        return {line["number"]: line for line in _lines(self._file(stage))}
 
     def _note(
         self, stage: str, number: int, killed: str | None, passed: Sequence[str] = ()
@@ -103,18 +92,19 @@ class Campaign:
             before = self.verdicts[stage].get(number, {"passed": []})["passed"]
             line = {"number": number, "killed": killed, "passed": [*before, *passed]}
             self.verdicts[stage][number] = line
-            with self._file(stage).open("a") as lines:
+            with _file(self.folder, stage).open("a") as lines:
                 lines.write(json.dumps(line) + "\n")
 
     def _left(self, stage: str) -> list[Mutant]:
         """Those that the stages before let live, and that this one has not seen."""
         before = [self.verdicts[name] for name in STAGES[: STAGES.index(stage)]]
-        seen, ended = self.verdicts[stage], {"killed": True}
+        ended = {n for lines in self.verdicts.values() for n, v in lines.items() if v["killed"]}
         return [
             mutant
             for mutant in self.mutants
-            if mutant.number not in seen
-            and not any(lines.get(mutant.number, ended)["killed"] for lines in before)
+            if mutant.number not in ended
+            and mutant.number not in self.verdicts[stage]
+            and all(mutant.number in lines for lines in before)
         ]
 
     def _say(self, stage: str) -> None:
@@ -154,46 +144,61 @@ class Campaign:
         if not left:
             return
         model = build.build(self.text, design.top(), self.cache)
-
-        def simulate(
-            numbers: list[int], asked: Sequence[tuple[str, int]], limits: Any, folder: Path
-        ) -> None:
-            folder.mkdir(parents=True, exist_ok=True)
-            job, found = folder / "job.json", folder / "found.jsonl"
-            found.unlink(missing_ok=True)
-            job.write_text(json.dumps({
-                "mutants": numbers, "cases": asked, "limits": limits, "found": str(found),
-            }))  # fmt: skip
-            launch.run(model, BENCH, folder, {"CROSSTILE_JOB": str(job)}, lambda: None)
+        limits = self._record(model, cases)
+        asked = self._differing(model, cases, left)
 
         def batch(numbers: list[int], folder: Path) -> None:
-            # All of a batch have passed the same cases.
-            passed = self.passed.get(numbers[0], [])
-            asked = [case for case in cases if _case(case) not in passed]
             try:
-                simulate(numbers, asked, [limits[_case(case)] for case in asked], folder)
+                _simulate(
+                    model, [(n, asked[n]) for n in numbers if asked[n]], cases, limits, folder
+                )
             finally:
-                for line in _lines(folder / "found.jsonl"):
-                    if "number" in line:
-                        new = [] if line["killed"] else [_case(case) for case in asked]
-                        self._note(stage, line["number"], line["killed"], [*passed, *new])
+                killed = {
+                    line["number"]: line["killed"]
+                    for line in _lines(folder / "found.jsonl")
+                    if "number" in line
+                } | {n: None for n in numbers if not asked[n]}
+                for number, how in killed.items():
+                    self._note(stage, number, how, [] if how else [_case(c) for c in cases])
 
-        folder, kept = self.folder / stage, self.folder / "cycles.json"
-        cycles = json.loads(kept.read_text()) if kept.exists() else {}
-        unknown = [case for case in cases if _case(case) not in cycles]
-        if unknown:
-            simulate([0], unknown, None, folder)
-            unharmed = _lines(folder / "found.jsonl")[-1]
+        self._batches(stage, left, batch)
+
+    def _record(self, model: build.Model, cases: Sequence[tuple[str, int]]) -> list[int]:
+        """Have a trace of each case at the undamaged tile; the cycles that a mutant may take."""
+        (folder := self.folder / "traces").mkdir(exist_ok=True)
+
+        def record(case: tuple[str, int]) -> None:
+            if (folder / _case(case)).exists():
+                return
+            work = self.folder / f"recorded {_case(case)}"
+            _simulate(model, [(0, [0])], [case], [LIMIT_CYCLES], work, traces=True)
+            unharmed = _lines(work / "found.jsonl")[-1]
             if unharmed["killed"] is not None:
                 raise build.SimulationError(f"the undamaged tile: {unharmed['killed']}")
-            cycles |= dict(zip(map(_case, unknown), unharmed["cycles"], strict=True))
-            write_atomically(kept, json.dumps(cycles).encode())
-        limits = {name: TIMES * count + SPARE_CYCLES for name, count in cycles.items()}
-        same: dict[tuple[str, ...], list[int]] = {}
-        for number in left:
-            same.setdefault(tuple(self.passed.get(number, ())), []).append(number)
-        for numbers in same.values():
-            self._batches(stage, numbers, batch)
+            (work / "0").rename(folder / _case(case))
+            shutil.rmtree(work)
+            print(f"recorded {_case(case)}: {unharmed['cycles'][0]:,} cycles", flush=True)
+
+        with ThreadPoolExecutor(self.workers) as pool:
+            list(pool.map(record, cases))
+        words = 4 * len(replay.inputs(design.specs()[0]))
+        sizes = [(folder / _case(case)).stat().st_size // words for case in cases]
+        return [TIMES * cycles + SPARE_CYCLES for cycles in sizes]
+
+    def _differing(
+        self, model: build.Model, cases: Sequence[tuple[str, int]], numbers: list[int]
+    ) -> dict[int, list[int]]:
+        """The places of the cases in which each mutant's pins show something else."""
+        spec, program = design.specs()[0], replay.make(model, design.specs()[0])
+        asked: dict[int, list[int]] = {number: [] for number in numbers}
+        for place, case in enumerate(cases):
+            new = [n for n in numbers if _case(case) not in self.passed.get(n, [])]
+            trace = self.folder / "traces" / _case(case)
+            for number in replay.differing(program, trace, spec, new):
+                asked[number].append(place)
+        alike = sum(not places for places in asked.values())
+        print(f"{alike} of {len(numbers)} show at their pins what the undamaged one does")
+        return asked
 
     def _batches(
         self, stage: str, numbers: list[int], batch: Callable[[list[int], Path], None]
@@ -240,6 +245,38 @@ class Campaign:
         for mutant in left:
             self._note("proofs", mutant.number, prover.equivalent(mutant))
             self._say("proofs")
+
+
+def read(folder: Path) -> dict[str, dict[int, dict[str, Any]]]:
+    """The last line of each mutant in each stage's file."""
+    return {
+        stage: {line["number"]: line for line in _lines(_file(folder, stage))} for stage in STAGES
+    }
+
+
+def _file(folder: Path, stage: str) -> Path:
+    return folder / f"{stage}.jsonl"
+
+
+def _simulate(
+    model: build.Model,
+    mutants: Sequence[tuple[int, list[int]]],
+    cases: Sequence[tuple[str, int]],
+    limits: list[int],
+    folder: Path,
+    traces: bool = False,
+) -> None:
+    """See `scripts`. Raises SimulationError."""
+    folder.mkdir(parents=True, exist_ok=True)
+    job, found = folder / "job.json", folder / "found.jsonl"
+    found.unlink(missing_ok=True)
+    if not mutants:
+        return
+    job.write_text(json.dumps({
+        "mutants": mutants, "cases": cases, "limits": limits, "found": str(found),
+        "traces": str(folder) if traces else None,
+    }))  # fmt: skip
+    launch.run(model, BENCH, folder, {"CROSSTILE_JOB": str(job)}, lambda: None)
 
 
 def _case(case: tuple[str, int]) -> str:

@@ -14,13 +14,18 @@ COLUMNS = ("mutants", "loop", "scripts", "equivalent", "alive")
 DOCUMENT = Path("docs") / "mutation.md"
 
 
-def result(stages: dict[str, dict[int, str | None]]) -> dict[str, Any]:
-    """The content of result.json."""
+Stages = dict[str, dict[int, dict[str, Any]]]
+"""What `campaign.read` gives."""
+
+
+def result(stages: Stages) -> dict[str, Any]:
+    """The content of result.json; a mutant that no stage has ended counts as alive."""
     _, mutants = draw.load()
     rows = []
     for mutant in mutants:
-        ended = {stage: found.get(mutant.number) for stage, found in stages.items()}
-        scripts = ended["quick"] or ended["scripts"] or ended["seeds"]
+        lines = {stage: found.get(mutant.number) for stage, found in stages.items()}
+        ended = {stage: line and line["killed"] for stage, line in lines.items()}
+        scripts = ended["scripts"] or ended["seeds"]
         if ended["loop"] or scripts:
             verdict = "loop" if ended["loop"] else "scripts"
         else:
@@ -29,6 +34,7 @@ def result(stages: dict[str, dict[int, str | None]]) -> dict[str, Any]:
         rows.append({
             "number": mutant.number, "block": mutant.block, "place": mutant.place,
             "verdict": verdict, "how": how,
+            "finished": verdict != "alive" or all(line is not None for line in lines.values()),
         })  # fmt: skip
     blocks = {
         block: {
@@ -42,7 +48,8 @@ def result(stages: dict[str, dict[int, str | None]]) -> dict[str, Any]:
     return {
         "mutants": total["mutants"], "killed": killed, "equivalent": total["equivalent"],
         "alive": total["alive"], "killed_percent": 100 * killed / unproven, "blocks": blocks,
-        "total": total, "verilog_sha256": draw.load()[0], "each": rows,
+        "unfinished": sum(not row["finished"] for row in rows), "total": total,
+        "verilog_sha256": draw.load()[0], "each": rows,
     }  # fmt: skip
 
 
@@ -55,7 +62,7 @@ def table(found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def write(stages: dict[str, dict[int, str | None]], root: Path) -> dict[str, Any]:
+def write(stages: Stages, root: Path) -> dict[str, Any]:
     """Write both files; returns the result."""
     found = result(stages)
     path = root / "build" / "mutate" / "result.json"
@@ -70,9 +77,10 @@ def document(found: dict[str, Any]) -> str:
     alive = [row for row in found["each"] if row["verdict"] == "alive"]
     equivalent = [row for row in found["each"] if row["verdict"] == "equivalent"]
     blank = "\n\n"
+    left = LEFT.format(**found) if found["unfinished"] else ""
     return HEAD.format(
         **found, unproven=found["mutants"] - found["equivalent"],
-        network="-".join(map(str, LAYERS)), table=table(found),
+        network="-".join(map(str, LAYERS)), table=table(found), left=left,
     ) + blank.join((
         "## Alive", "\n".join(map(_line, alive)) or "None.",
         "## Proven equivalent", "\n".join(map(_line, equivalent)) or "None.",
@@ -84,6 +92,8 @@ def _line(row: dict[str, Any]) -> str:
     return f"- {row['number']}, {block}: `{row['place']}`"
 
 
+LEFT = """ The run was not complete: of those that count as alive, {unfinished} have not been
+through every case yet, so the figure is a lower bound."""
 HEAD = """\
 # Mutation testing
 
@@ -103,7 +113,7 @@ another bit of the port is 0 or 1.
 - *alive*: all others.
 
 **{killed_percent:.1f} % of the mutants that are not proven equivalent are killed**: {killed} of
-{unproven}.
+{unproven}.{left}
 
 {table}
 

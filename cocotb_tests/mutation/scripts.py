@@ -1,33 +1,35 @@
 """The equivalence suite's scripts and accesses at one mutant after the other, as cocotb runs them.
 
-CROSSTILE_JOB names a JSON file: {"mutants": numbers, "cases": [[script, seed]], "limits": cycles a
-case or null, "found": file}. To `found` goes a line as each mutant begins, and one with what killed
-it, null for nothing, and the cycles of each case. A mutant is left at its first difference.
+CROSSTILE_JOB names a JSON file: {"mutants": [[number, places in cases]], "cases": [[name, seed]],
+"limits": cycles a case, "traces": folder or null, "found": file}. To `found` goes a line as each
+mutant begins, and one with what killed it, null for nothing, and the cycles of each case. A mutant
+is left at its first difference. In `traces`, the file of a case's place gets all inputs of every
+cycle, as words of 32 bits in the order of `replay.inputs`.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from array import array
 from pathlib import Path
 from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, Timer, select
+from cocotb.triggers import ClockCycles, FallingEdge, Timer, select
 from cocotb.utils import get_sim_time
 
 from cocotb_tests import bus, failures
 from cocotb_tests.axi_host import AxiHost
 from cocotb_tests.closed_loop.verilog import DAMAGE
-from cocotb_tests.mutation import design
+from cocotb_tests.mutation import design, replay
 from cocotb_tests.pins import Pins
 from cocotb_tests.tile import PERIOD_NS, RESET_CYCLES, verilog_tile
 from tests.equivalence import bus_cases, macro, tile_cases
 
 FAILURES = "failures"
 """The name of `cocotb_tests.failures`, beside those of accesses and scripts."""
-LIMIT_CYCLES = 200_000
 STALLING = 0.3
 
 
@@ -39,27 +41,41 @@ async def mutants(dut: Any) -> None:
     getattr(dut, DAMAGE).value = 0
     spec = design.specs()[0]
     host, pins = AxiHost(dut, settle_cycles=40 + 3 * spec.rows), Pins(dut, macro.NAMES)
+    trace = array("I")
+    if job["traces"]:
+        cocotb.start_soon(record(dut, trace))
     with Path(job["found"]).open("a") as results:
 
         def line(**fields: Any) -> None:
             results.write(json.dumps(fields) + "\n")
             results.flush()
 
-        for number in job["mutants"]:
+        for number, places in job["mutants"]:
             line(began=number)
             dut.aresetn.value = 0
             getattr(dut, DAMAGE).value = number
             await ClockCycles(dut.aclk, RESET_CYCLES)
             killed, cycles = None, []
-            for place, (name, seed) in enumerate(job["cases"]):
+            for place in places:
+                name, seed = job["cases"][place]
                 began = get_sim_time("ns")
-                limit = job["limits"][place] if job["limits"] else LIMIT_CYCLES
-                killed = await difference(host, pins, name, seed, limit)
+                del trace[:]
+                killed = await difference(host, pins, name, seed, job["limits"][place])
                 cycles.append(round((get_sim_time("ns") - began) / PERIOD_NS))
+                if job["traces"]:
+                    (Path(job["traces"]) / str(place)).write_bytes(trace.tobytes())
                 if killed is not None:
                     killed = f"{name}, seed {seed}: {killed}"
                     break
             line(number=number, killed=killed, cycles=cycles)
+
+
+async def record(dut: Any, trace: array[int]) -> None:
+    """Every cycle's inputs, as they are before the edge that takes them."""
+    pins, edge = [getattr(dut, name) for name in replay.inputs(design.specs()[0])], dut.aclk
+    while True:
+        await FallingEdge(edge)
+        trace.extend(int(pin.value) for pin in pins)
 
 
 async def difference(host: AxiHost, pins: Pins, name: str, seed: int, limit: int) -> str | None:

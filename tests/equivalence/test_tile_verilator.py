@@ -61,6 +61,12 @@ def test_accesses(case: str, tmp_path: Path) -> None:
     assert list(zip(accesses, found, strict=True)) == expected
 
 
+def test_commands_that_fail(tmp_path: Path) -> None:
+    (tmp_path / "job.json").write_text(json.dumps({"spec": "tiny", "seed": 1}))
+    settings = {"CROSSTILE_JOB": str(tmp_path / "job.json")}
+    model("tiny").run("cocotb_tests.failures", tmp_path, settings)
+
+
 def test_a_failed_bench_says_why(tmp_path: Path) -> None:
     (tmp_path / "job.json").write_text("no job")
     settings = {"CROSSTILE_JOB": str(tmp_path / "job.json")}

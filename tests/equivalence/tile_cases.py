@@ -16,6 +16,7 @@ from golden.digital.command import PACKET_CODES
 from golden.digital.transfer import Kind
 from spec.commands import Command, Destination, PairCode
 from spec.presets import preset
+from spec.registers import HALF
 from spec.tile import TileSpec
 from tests.equivalence.macro import Cut
 from tests.equivalence.tile_script import KEPT, Found, Moment, Script, golden_tile
@@ -263,6 +264,48 @@ def restored(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
     ]  # fmt: skip
 
 
+def far_rows(spec: TileSpec) -> list[tuple[Any, ...]]:
+    """Rows beyond the tile, by each bit of their registers."""
+    steps: list[tuple[Any, ...]] = [("known",)]
+    for row in (1 << bit for bit in range(HALF)):
+        if row >= spec.rows:
+            steps.append(("command", Command.READ, {"first": row}))
+            steps.append(("command", Command.TRANSFER, {"first": 0, "last": row}))
+    return steps
+
+
+def formats(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
+    """Results in every format, and what the tile says of its vectors on the way."""
+    rng = np.random.default_rng(seed)
+    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
+    status = ("status",)
+    steps: list[tuple[Any, ...]] = [("polarity", rng.integers(0, 2, rows).tolist()), status]
+    steps += [("known",), ("command", Command.LOAD, {"first": 0}), status]
+    for row in range(rows if rows <= LOADED_ROWS else 2):
+        codes = rng.integers(-spec.weight_code.high, spec.weight_code.high + 1, columns).tolist()
+        steps.append(("late packet", Destination.WEIGHTS, codes))
+        steps.append(("command", Command.LOAD, {"first": row}))
+    for shift in (-12, -4, -2, -1, 0, 1, 2, 3, 21):
+        raw = int(shift == 1)
+        control = {"BACKWARD_SHIFT": shift, "RAW_FORWARD": raw, "RAW_BACKWARD": raw}
+        steps.append(("control", control | {"HIDDEN": int(shift % 2 == 0)}))
+        if rows > 1:
+            codes = rng.integers(0, spec.row_code.high + 1, rows - 1)
+            # The largest sums, and small ones.
+            codes = codes if shift % 2 else np.full(rows - 1, spec.row_code.high)
+            steps += [("packet", Destination.ROWS, codes.tolist()), status]
+        steps += [("command", Command.FORWARD, {}), status]
+        errors = rng.integers(-high, high + 1, columns)
+        errors = errors if shift % 2 else np.where(errors < 0, -high, high)
+        steps += [("packet", Destination.COLUMNS, errors.tolist()), status]
+        if rows > 1:
+            steps.append(("command", Command.BACKWARD, {}))
+        else:
+            steps.append(("command", Command.UPDATE, {"new_columns": True}))
+        steps.append(status)
+    return [*steps, ("soft reset",), status, ("command", Command.UPDATE, {})]
+
+
 CUT_COMMANDS: dict[str, tuple[Command, dict[str, Any], int]] = {
     "transfer": (Command.TRANSFER, {"first": 1, "last": 2}, 900),
     "init": (Command.INIT, {"first": 0, "last": 1}, 120),
@@ -347,6 +390,8 @@ SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
         BACKWARD_SHIFT=-1,
         BRINGUP=1,
     ),
+    "formats": lambda spec, seed: script(spec, seed, formats(spec, seed)),
+    "far rows": lambda spec, seed: script(spec, seed, far_rows(spec)),
     "wrong use": lambda spec, seed: script(spec, seed, wrong_use(spec)),
     "interruptions": lambda spec, seed: script(spec, seed, interruptions(spec, seed)),
     "restored": lambda spec, seed: script(spec, seed, restored(spec, seed), BRINGUP=1),
@@ -356,7 +401,7 @@ SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
     },
 }
 
-FOR_ANY_SIZE = ("training", "codes and raw access", "interruptions")
+FOR_ANY_SIZE = ("training", "codes and raw access", "interruptions", "formats", "far rows")
 """The others need three rows."""
 
 MOMENTS = [

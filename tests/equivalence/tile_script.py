@@ -25,6 +25,9 @@ from tests.equivalence.macro import Cut
 
 STREAM_TIMEOUT_CYCLES = 60
 KEPT = ("ROWS_DONE", "ATTEMPTS", "NOT_PROGRAMMED", "NOT_TRIMMED", "SATURATED", "FORWARDS")
+STATUS = (
+    "UNKNOWN", "ROW_INCOMPLETE", "ROWS_HELD", "COLUMNS_HELD", "ROWS_WAITING", "COLUMNS_WAITING",
+)  # fmt: skip
 WRITTEN = (*KEPT, "DITHER", "RANGE")
 """Registers whose writing a script can ask for."""
 COUNTERS = ("rows", "attempts", "not_programmed", "not_trimmed", "saturated")
@@ -38,8 +41,9 @@ class Script:
     Steps: ("command", Command, fields), ("packet", destination, codes), ("late packet", ...), which
     comes while the next command waits for it, ("polarity", bits), ("soft reset",), ("known",):
     POLARITY_VALID, ("write", register of `WRITTEN`, fields), ("offsets", of FORWARD, of BACKWARD),
-    ("journal", row, p_new, Kind, codes), and, once, ("cut", Command, fields, cycles): a command
-    that a soft reset ends some cycles after its start.
+    ("journal", row, p_new, Kind, codes), ("control", fields): some of CONTROL's change,
+    ("status",): its bits of `STATUS` are an answer, and, once, ("cut", Command, fields, cycles): a
+    command that a soft reset ends some cycles after its start.
     """
 
     spec: TileSpec
@@ -252,6 +256,7 @@ def golden_tile(
     port = CommandPort(control)
     port.calibrated = True  # the host has written the offsets
     port.armed, port.bringup = bool(script.control["ARM"]), bool(script.control["BRINGUP"])
+    modes = script.control
     found, sent = Found(), 0
     send = {
         Destination.ROWS: port.send_rows,
@@ -263,7 +268,7 @@ def golden_tile(
             command, fields = arguments
             found.answers.append(port.execute(command, **fields))
             for destination, codes in port.results[sent:]:
-                found.packets.append((destination, _packet(script, destination, codes)))
+                found.packets.append((destination, _packet(spec, modes, destination, codes)))
             sent = len(port.results)
         elif kind in ("packet", "late packet"):
             send[arguments[0]](np.array(arguments[1], np.int64))
@@ -280,6 +285,11 @@ def golden_tile(
             port.soft_reset()
         elif kind == "write":
             _write(port, *arguments)
+        elif kind == "control":
+            modes = modes | arguments[0]
+            control.hidden = bool(modes["HIDDEN"])
+        elif kind == "status":
+            found.answers.append(_status(port))
         elif kind == "offsets":
             control.forward_offsets[:], control.backward_offsets[:] = arguments
         elif kind == "journal":
@@ -327,8 +337,19 @@ def _write(port: CommandPort, name: str, fields: dict[str, int]) -> None:
         setattr(control.counters, dict(zip(KEPT, COUNTERS, strict=False))[name], fields["COUNT"])
 
 
-def _packet(script: Script, destination: Destination, codes: np.ndarray) -> bytes:
-    control = script.control
+def _status(port: CommandPort) -> dict[str, int]:
+    """The bits of `STATUS`."""
+    control = port.control
+    bits = (
+        port.unknown, control.transfers.journal.valid, control.holds_rows, control.holds_columns,
+        port.waits(Destination.ROWS), port.waits(Destination.COLUMNS),
+    )  # fmt: skip
+    return dict(zip(STATUS, map(int, bits), strict=True))
+
+
+def _packet(
+    spec: TileSpec, control: dict[str, int], destination: Destination, codes: np.ndarray
+) -> bytes:
     formats = {
         Destination.ROWS: (control["RAW_FORWARD"], VectorFormat.ROW_CODES),
         Destination.COLUMNS: (control["RAW_BACKWARD"], VectorFormat.COLUMN_CODES),
@@ -336,7 +357,7 @@ def _packet(script: Script, destination: Destination, codes: np.ndarray) -> byte
     }
     raw, otherwise = formats[destination]
     chosen = VectorFormat.RAW if raw else otherwise
-    return vector_output.encoded(script.spec, codes, chosen, control["BACKWARD_SHIFT"])
+    return vector_output.encoded(spec, codes, chosen, control["BACKWARD_SHIFT"])
 
 
 class Host(Protocol):
@@ -447,6 +468,7 @@ async def run(script: Script, host: Host) -> Found:
     """The script at a simulated tile; `events` and the array's state are for the caller to add."""
     spec, driver, found = script.spec, await bring_up(script, host), Found()
     late: list[tuple[Destination, Any]] = []
+    control = script.control
     for kind, *arguments in script.steps:
         if kind == "command":
             command, fields = arguments
@@ -485,6 +507,12 @@ async def run(script: Script, host: Host) -> Found:
             await driver.write("RESET", SOFT_RESET=1)
         elif kind == "write":
             await driver.write(arguments[0], **arguments[1])
+        elif kind == "control":
+            control = control | arguments[0]
+            await driver.write("CONTROL", **control)
+        elif kind == "status":
+            status = await driver.read("STATUS")
+            found.answers.append({name: status[name] for name in STATUS})
         elif kind == "offsets":
             await driver.window(WindowCode.FORWARD_OFFSETS, arguments[0])
             await driver.window(WindowCode.BACKWARD_OFFSETS, arguments[1])

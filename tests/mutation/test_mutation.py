@@ -73,13 +73,19 @@ def test_what_is_proven_is_no_damage(tmp_path: Path) -> None:
 def test_the_figure_counts_what_is_not_proven() -> None:
     _, mutants = draw.load()
     numbers = [mutant.number for mutant in mutants]
-    loop = {number: "a code" if number > 20 else None for number in numbers}
-    first = {number: "an answer" if number > 15 else None for number in range(1, 21)}
-    proofs = {number: "no pin differs" if number > 12 else None for number in range(1, 16)}
-    rest = dict.fromkeys(range(1, 13))
-    stages = {"loop": loop, "quick": first, "proofs": proofs, "scripts": rest, "seeds": rest}
+    verdicts = {
+        "loop": {number: "a code" if number > 20 else None for number in numbers},
+        "scripts": {number: "an answer" if number > 15 else None for number in range(1, 21)},
+        "proofs": {number: "no pin differs" if number > 12 else None for number in range(1, 16)},
+        "seeds": dict.fromkeys(range(3, 13)),
+    }
+    stages = {
+        stage: {number: {"killed": how} for number, how in found.items()}
+        for stage, found in verdicts.items()
+    }
     assert list(stages) == list(campaign.STAGES)
     found = report.result(stages)
     total = {name: found["total"][name] for name in report.COLUMNS}
     assert list(total.values()) == [len(numbers), len(numbers) - 20, 5, 3, 12]
+    assert found["unfinished"] == 2
     assert found["killed_percent"] == 100 * (len(numbers) - 15) / (len(numbers) - 3)
