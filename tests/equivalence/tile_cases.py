@@ -13,12 +13,14 @@ from golden.analog.array import Array
 from golden.analog.parameters import DeviceParameters
 from golden.analog.pcm import set_table
 from golden.digital.command import PACKET_CODES
+from golden.digital.transfer import Kind
 from spec.commands import Command, Destination, PairCode
 from spec.presets import preset
+from spec.registers import HALF
 from spec.segments import SLOPE, Segments
 from spec.tile import NeuronSpec, TileSpec
 from tests.equivalence.macro import Cut
-from tests.equivalence.tile_script import Found, Moment, Script, golden_tile
+from tests.equivalence.tile_script import KEPT, Found, Moment, Script, golden_tile
 
 DEVICES = DeviceParameters()
 LOADED_ROWS = 6
@@ -242,6 +244,116 @@ def results_stay(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
     ]
 
 
+def restored(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
+    """What a host writes back after aresetn: counters, dithers, offsets, a row begun, a range.
+
+    For tiles of three rows or more.
+    """
+    rng = np.random.default_rng(seed)
+    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
+    one = 1 << spec.converters.calibration_log2
+
+    def vector(destination: Destination) -> tuple[Any, ...]:
+        if destination is Destination.ROWS:
+            codes = rng.integers(0, spec.row_code.high + 1, rows - 1)
+        else:
+            codes = rng.integers(-high, high + 1, columns)
+        return "packet", destination, codes.tolist()
+
+    def journal(row: int, kind: Kind) -> tuple[Any, ...]:
+        codes = rng.integers(-spec.weight_code.high // 8, spec.weight_code.high // 8, columns)
+        return "journal", row, int(rng.integers(2)), kind, codes.tolist()
+
+    refused: list[tuple[Any, ...]] = [
+        ("command", command, fields)
+        for command, fields in (
+            (Command.FORWARD, {}), (Command.BACKWARD, {}), (Command.UPDATE, {"new_columns": True}),
+            (Command.TRANSFER, {"first": 0, "last": 1}), (Command.LOAD, {"first": 0}),
+            (Command.CALIBRATE, {}), (Command.INIT, {"first": 0, "last": rows - 1}),
+            (Command.INIT, {"first": 0, "last": 0, "force": True}),
+            (Command.INIT, {"first": 2, "last": 2, "force": True}),
+        )
+    ]  # fmt: skip
+    forward, backward = ("command", Command.FORWARD, {}), ("command", Command.BACKWARD, {})
+    return [
+        ("polarity", rng.integers(0, 2, rows).tolist()),
+        ("known",),
+        *(("write", name, {"COUNT": (1 << 32) - 1 - int(rng.integers(2))}) for name in KEPT),
+        ("write", "DITHER", {"FORWARD": one // 2, "BACKWARD": one - 1}),
+        (
+            "offsets",
+            rng.integers(-2 * one, 2 * one, columns).tolist(),
+            rng.integers(-2 * one, 2 * one, rows).tolist(),
+        ),
+        vector(Destination.ROWS), forward, vector(Destination.ROWS), forward,
+        vector(Destination.COLUMNS), backward, vector(Destination.COLUMNS), backward,
+        # Both sides new, and neither.
+        vector(Destination.ROWS), vector(Destination.COLUMNS),
+        ("command", Command.UPDATE, {"new_rows": True, "new_columns": True}),
+        ("command", Command.UPDATE, {}),
+        # A range in whose second row a supply failed, say.
+        journal(1, Kind.TRANSFER),
+        ("write", "RANGE", {"NEXT_ROW": 1, "LAST_ROW": 2}),
+        *refused,
+        ("polarity", [0]),
+        ("command", Command.READ, {"first": 1}),
+        ("command", Command.IDLE, {"cycles": 300}),
+        ("command", Command.RESUME, {}),
+        journal(0, Kind.LOAD),
+        ("write", "RANGE", {"NEXT_ROW": 0, "LAST_ROW": 1}),
+        ("command", Command.RESUME, {}),
+        journal(1, Kind.TRANSFER),
+        ("write", "RANGE", {"NEXT_ROW": 1, "LAST_ROW": 2}),
+        ("command", Command.ABORT, {}),
+        ("command", Command.RESUME, {}),
+        journal(1, Kind.INIT),
+        ("command", Command.INIT, {"first": 0, "last": 1, "force": True}),
+        ("command", Command.READ, {"first": 0}),
+    ]  # fmt: skip
+
+
+def far_rows(spec: TileSpec) -> list[tuple[Any, ...]]:
+    """Rows beyond the tile, by each bit of their registers."""
+    steps: list[tuple[Any, ...]] = [("known",)]
+    for row in (1 << bit for bit in range(HALF)):
+        if row >= spec.rows:
+            steps.append(("command", Command.READ, {"first": row}))
+            steps.append(("command", Command.TRANSFER, {"first": 0, "last": row}))
+    return steps
+
+
+def formats(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
+    """Results in every format, and what the tile says of its vectors on the way."""
+    rng = np.random.default_rng(seed)
+    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
+    status = ("status",)
+    steps: list[tuple[Any, ...]] = [("polarity", rng.integers(0, 2, rows).tolist()), status]
+    steps += [("known",), ("command", Command.LOAD, {"first": 0}), status]
+    for row in range(rows if rows <= LOADED_ROWS else 2):
+        codes = rng.integers(-spec.weight_code.high, spec.weight_code.high + 1, columns).tolist()
+        steps.append(("late packet", Destination.WEIGHTS, codes))
+        steps.append(("command", Command.LOAD, {"first": row}))
+    for shift in (-12, -4, -2, -1, 0, 1, 2, 3, 21):
+        raw = int(shift == 1)
+        control = {"BACKWARD_SHIFT": shift, "RAW_FORWARD": raw, "RAW_BACKWARD": raw}
+        steps.append(("control", control | {"HIDDEN": int(shift % 2 == 0)}))
+        if rows > 1:
+            codes = rng.integers(0, spec.row_code.high + 1, rows - 1)
+            # The largest sums, and small ones.
+            codes = codes if shift % 2 else np.full(rows - 1, spec.row_code.high)
+            steps += [("packet", Destination.ROWS, codes.tolist()), status]
+        steps += [("command", Command.FORWARD, {}), status]
+        errors = rng.integers(-high, high + 1, columns)
+        errors = errors if shift % 2 else np.where(errors < 0, -high, high)
+        steps += [("packet", Destination.COLUMNS, errors.tolist()), status]
+        if rows > 1:
+            steps.append(("command", Command.BACKWARD, {}))
+        else:
+            steps.append(("command", Command.UPDATE, {"new_columns": True}))
+        steps.append(status)
+    return [*steps, ("soft reset",), status, ("command", Command.UPDATE, {})]
+
+
 CUT_COMMANDS: dict[str, tuple[Command, dict[str, Any], int]] = {
     "transfer": (Command.TRANSFER, {"first": 1, "last": 2}, 900),
     "init": (Command.INIT, {"first": 0, "last": 1}, 120),
@@ -372,18 +484,23 @@ SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
         BACKWARD_SHIFT=-1,
         BRINGUP=1,
     ),
+    "formats": lambda spec, seed: script(spec, seed, formats(spec, seed)),
+    "far rows": lambda spec, seed: script(spec, seed, far_rows(spec)),
     "wrong use": lambda spec, seed: script(spec, seed, wrong_use(spec)),
     "segments": through_segments,
     "example": lambda spec, seed: script(spec, seed, example(spec, seed)),
     "results stay": lambda spec, seed: script(spec, seed, results_stay(spec, seed)),
     "interruptions": lambda spec, seed: script(spec, seed, interruptions(spec, seed)),
+    "restored": lambda spec, seed: script(spec, seed, restored(spec, seed), BRINGUP=1),
     **{
         f"cut {name}": lambda spec, seed, name=name: script(spec, seed, cut(spec, seed, name))
         for name in CUT_COMMANDS
     },
 }
 
-FOR_ANY_SIZE = ("training", "codes and raw access", "results stay", "interruptions")
+FOR_ANY_SIZE = (
+    "training", "codes and raw access", "results stay", "interruptions", "formats", "far rows",
+)  # fmt: skip
 """The others need three rows."""
 
 

@@ -26,6 +26,13 @@ from tests.equivalence.macro import Cut
 
 STREAM_TIMEOUT_CYCLES = 60
 KEPT = ("ROWS_DONE", "ATTEMPTS", "NOT_PROGRAMMED", "NOT_TRIMMED", "SATURATED", "FORWARDS")
+STATUS = (
+    "UNKNOWN", "ROW_INCOMPLETE", "ROWS_HELD", "COLUMNS_HELD", "ROWS_WAITING", "COLUMNS_WAITING",
+)  # fmt: skip
+WRITTEN = (*KEPT, "DITHER", "RANGE")
+"""Registers whose writing a script can ask for."""
+COUNTERS = ("rows", "attempts", "not_programmed", "not_trimmed", "saturated")
+"""Golden's, as `KEPT` has them."""
 
 
 @dataclass
@@ -34,8 +41,11 @@ class Script:
 
     Steps: ("command", Command, fields), ("packet", destination, codes), ("late packet", ...), which
     comes while the next command waits for it, ("polarity", bits), ("soft reset",), ("results",
-    takes): whether the host takes them from then on, ("known",): POLARITY_VALID, and, once, ("cut",
-    Command, fields, cycles): a command that a soft reset ends some cycles after its start.
+    takes): whether the host takes them from then on, ("known",): POLARITY_VALID, ("write",
+    register of `WRITTEN`, fields), ("offsets", of FORWARD, of BACKWARD),
+    ("journal", row, p_new, Kind, codes), ("control", fields): some of CONTROL's change,
+    ("status",): its bits of `STATUS` are an answer, and, once, ("cut", Command, fields, cycles): a
+    command that a soft reset ends some cycles after its start.
     """
 
     spec: TileSpec
@@ -258,6 +268,7 @@ def golden_tile(
     port = CommandPort(control)
     port.calibrated = True  # the host has written the offsets
     port.armed, port.bringup = bool(script.control["ARM"]), bool(script.control["BRINGUP"])
+    modes = script.control
     found, sent = Found(), 0
     send = {
         Destination.ROWS: port.send_rows,
@@ -269,7 +280,7 @@ def golden_tile(
             command, fields = arguments
             found.answers.append(port.execute(command, **fields))
             for destination, codes in port.results[sent:]:
-                found.packets.append((destination, _packet(script, destination, codes)))
+                found.packets.append((destination, _packet(script, modes, destination, codes)))
             sent = len(port.results)
         elif kind in ("packet", "late packet"):
             send[arguments[0]](np.array(arguments[1], np.int64))
@@ -290,6 +301,18 @@ def golden_tile(
             port.soft_reset()
         elif kind == "results":
             port.take_results(arguments[0])
+        elif kind == "write":
+            _write(port, *arguments)
+        elif kind == "control":
+            modes = modes | arguments[0]
+            control.hidden = bool(modes["HIDDEN"])
+        elif kind == "status":
+            found.answers.append(_status(port))
+        elif kind == "offsets":
+            control.forward_offsets[:], control.backward_offsets[:] = arguments
+        elif kind == "journal":
+            row, p_new, of, codes = arguments
+            found.answers.append(port.write_journal(row, p_new, of, np.array(codes)))
         else:
             port.polarity_valid()
     transfers, counters = control.transfers, control.counters
@@ -308,8 +331,8 @@ def golden_tile(
         "offsets": port.calibrated
         and (control.forward_offsets.tolist(), control.backward_offsets.tolist()),
         "counters": [
-            counters.rows, counters.attempts, counters.not_programmed, counters.not_trimmed,
-            counters.saturated, port.forwards,
+            count % (1 << 32)
+            for count in (*(getattr(counters, name) for name in COUNTERS), port.forwards)
         ],
         "unknown": int(port.unknown),
         **array_state(array),
@@ -318,8 +341,34 @@ def golden_tile(
     return found
 
 
-def _packet(script: Script, destination: Destination, codes: np.ndarray) -> bytes:
-    control = script.control
+def _write(port: CommandPort, name: str, fields: dict[str, int]) -> None:
+    """A host's write to a register of `WRITTEN`."""
+    control, transfers = port.control, port.control.transfers
+    if name == "DITHER":
+        control.forward_dither.count = fields["FORWARD"]
+        control.backward_dither.count = fields["BACKWARD"]
+    elif name == "RANGE":
+        transfers.next_row, transfers.last_row = fields["NEXT_ROW"], fields["LAST_ROW"]
+    elif name == "FORWARDS":
+        port.forwards = fields["COUNT"]
+    else:
+        counters: dict[str, str] = dict(zip(KEPT, COUNTERS, strict=False))
+        setattr(control.counters, counters[name], fields["COUNT"])
+
+
+def _status(port: CommandPort) -> dict[str, int]:
+    """The bits of `STATUS`."""
+    control = port.control
+    bits = (
+        port.unknown, control.transfers.journal.valid, control.holds_rows, control.holds_columns,
+        port.waits(Destination.ROWS), port.waits(Destination.COLUMNS),
+    )  # fmt: skip
+    return dict(zip(STATUS, map(int, bits), strict=True))
+
+
+def _packet(
+    script: Script, control: dict[str, int], destination: Destination, codes: np.ndarray
+) -> bytes:
     formats = {
         Destination.ROWS: (control["RAW_FORWARD"], VectorFormat.ROW_CODES),
         Destination.COLUMNS: (control["RAW_BACKWARD"], VectorFormat.COLUMN_CODES),
@@ -447,6 +496,7 @@ async def run(script: Script, host: Host) -> Found:
     """The script at a simulated tile; `events` and the array's state are for the caller to add."""
     spec, driver, found = script.spec, await bring_up(script, host), Found()
     late: list[tuple[Destination, Any]] = []
+    control = script.control
     for kind, *arguments in script.steps:
         if kind == "command":
             command, fields = arguments
@@ -490,6 +540,23 @@ async def run(script: Script, host: Host) -> Found:
             host.take(arguments[0])
             if arguments[0]:
                 await host.settle()
+        elif kind == "write":
+            await driver.write(arguments[0], **arguments[1])
+        elif kind == "control":
+            control = control | arguments[0]
+            await driver.write("CONTROL", **control)
+        elif kind == "status":
+            status = await driver.read("STATUS")
+            found.answers.append({name: status[name] for name in STATUS})
+        elif kind == "offsets":
+            await driver.window(WindowCode.FORWARD_OFFSETS, arguments[0])
+            await driver.window(WindowCode.BACKWARD_OFFSETS, arguments[1])
+        elif kind == "journal":
+            row, p_new, of, codes = arguments
+            await driver.window(WindowCode.JOURNAL_CODES, codes)
+            await driver.write("JOURNAL", VALID=1, P_NEW=p_new, KIND=of.value, ROW=row)
+            error = (await driver.read("ERROR"))["BUS_ERROR"]
+            found.answers.append(Error(error))
         else:
             await driver.write("RESET", POLARITY_VALID=1)
     await host.settle()
