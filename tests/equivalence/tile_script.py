@@ -334,7 +334,7 @@ def _write(port: CommandPort, name: str, fields: dict[str, int]) -> None:
     elif name == "FORWARDS":
         port.forwards = fields["COUNT"]
     else:
-        setattr(control.counters, dict(zip(KEPT, COUNTERS, strict=False))[name], fields["COUNT"])
+        setattr(control.counters, COUNTERS[KEPT.index(name)], fields["COUNT"])
 
 
 def _status(port: CommandPort) -> dict[str, int]:
