@@ -72,8 +72,10 @@ def differing(program: Path, trace: Path, spec: TileSpec, numbers: Sequence[int]
     cycles = trace.stat().st_size // (4 * len(inputs(spec)))
     arguments = [str(trace), str(cycles), *map(str, numbers)]
     done = subprocess.run([str(program), *arguments], capture_output=True, text=True, check=True)
-    pairs = [line.split() for line in done.stdout.splitlines()]
-    places = {int(number): int(place) for number, place in pairs}
+    places: dict[int, int] = {}
+    for line in done.stdout.splitlines():
+        number, place = line.split()
+        places[int(number)] = int(place)
     assert sorted(places) == sorted(numbers), "the program did not come to its end"
     return {number for number, place in places.items() if place >= 0}
 

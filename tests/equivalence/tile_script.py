@@ -352,8 +352,7 @@ def _write(port: CommandPort, name: str, fields: dict[str, int]) -> None:
     elif name == "FORWARDS":
         port.forwards = fields["COUNT"]
     else:
-        counters: dict[str, str] = dict(zip(KEPT, COUNTERS, strict=False))
-        setattr(control.counters, counters[name], fields["COUNT"])
+        setattr(control.counters, COUNTERS[KEPT.index(name)], fields["COUNT"])
 
 
 def _status(port: CommandPort) -> dict[str, int]:

@@ -30,6 +30,7 @@ endmodule
 pytestmark = pytest.mark.skipif(bool(build.missing()), reason=build.missing() or "all is there")
 
 
+@pytest.mark.slow
 def test_the_mutants_are_what_the_seed_draws() -> None:
     assert draw.draw(design.verilog(), design.top()) == json.loads(draw.FILE.read_text())
 
