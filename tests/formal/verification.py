@@ -43,8 +43,9 @@ the assumptions that the head of each test states.
   happen, so that no proof is vacuous.
 - A property that can't fail proves nothing. With the damage beside it in the design a
   counterexample of that very property is found, by BMC of the depth given; each is tried alone.
-- Seconds are of one run of `make formal`, on one of two busy cores of a small machine: of all
-  properties of the harness together, of all covers, and of all damages one after the other.
+- Seconds are of the last `make formal`, on two cores that did other work too: of all properties of
+  the harness together, of all covers, and of all damages one after the other. They compare with
+  one another, not with another machine's.
 
 `make test` runs the short inductions, `make formal` everything, with a line a property; `make docs`
 after it takes its times over.
