@@ -7,7 +7,7 @@ READY   := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test formal docs lint format bench clean
+.PHONY: help setup demo test coverage formal docs lint format bench clean
 
 help:    ## show this list
 	@sed -n 's/^\([a-z]*\): *[^#]*## */  make \1 - /p' $(MAKEFILE_LIST)

@@ -63,6 +63,7 @@ async def verilog_tile(host: AxiHost, pins: Pins, script: Script, seed: int) -> 
     found = await with_timeout(run(script, host), LIMIT_CYCLES * PERIOD_NS, "ns")
     task.cancel()
     found.events, found.cut = behind.events, behind.cut
+    found.stalls = {"streams": host.stalling, "macro": behind.delay}
     found.state |= array_state(array)
     return found
 

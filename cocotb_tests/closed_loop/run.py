@@ -22,9 +22,11 @@ from cocotb_tests.closed_loop.engine import ClosedLoopEngine
 from cocotb_tests.closed_loop.lockstep import Mismatch
 from cocotb_tests.closed_loop.simulated import SimulatedTile
 from cocotb_tests.closed_loop.verilog import DAMAGE
+from cocotb_tests.coverage import functional
 from golden.analog.array import Array
 from golden.training.loop import Run, Trainer
 from golden.training.network import Network
+from spec.commands import Command
 from spec.tile import TileSpec
 
 PERIOD_NS = 10
@@ -43,6 +45,7 @@ async def closed_loop(dut: Any) -> None:
             found = await bridge(train)(dut, job["run"], progress)
             results.write(json.dumps(found | {"damage": damage}) + "\n")
             results.flush()
+            functional.save()
 
 
 async def reset(dut: Any, inputs: list[str], damage: int) -> None:
@@ -65,7 +68,15 @@ def train(dut: Any, run: dict[str, Any], progress: TextIO) -> dict[str, Any]:
 
     def simulated(index: int, spec: TileSpec, array: Array) -> SimulatedTile:
         tile = SimulatedTile(dut, index, spec, array)
-        tile.on_command = now_and_then
+
+        def worked(command: Command) -> None:
+            if engine is not None:
+                bits = engine.golden.tiles[index].controller.polarity.bits
+                mode = spec.transfer.transfer_mode
+                functional.sample("loop", command.name, functional.live(bits), mode)
+            now_and_then()
+
+        tile.on_command = worked
         return tile
 
     def build(network: Network) -> ClosedLoopEngine:
