@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import cocotb
+import numpy as np
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 
@@ -101,7 +102,7 @@ async def one(
             Command.LOAD: Destination.WEIGHTS,
         }.get(command)
         if takes is not None:
-            await host.send(takes, vector_input.encoded(takes, packets[takes]))
+            await host.send(takes, vector_input.encoded(takes, np.array(packets[takes])))
         fields = {"first": 1, "last": 2, "cycles": 500, "step_code": 9}
         assert await driver.start(command, **fields) == 0
 

@@ -311,7 +311,8 @@ def golden_tile(
         elif kind == "cut":
             assert cut is not None
             cut_short(port, macro, cut, moment or Moment(), arguments[0], arguments[1])
-            if watch is not None:
+            # It may have been over by then.
+            if watch is not None and not (moment and moment.after):
                 watch.cut(arguments[0], macro.events, cut)
             # What was on its way out is dropped, or was out before.
             found.packets.clear()
