@@ -7,7 +7,7 @@ READY   := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test formal mutate docs lint format bench clean
+.PHONY: help setup demo test coverage formal mutate docs lint format bench clean
 
 help:    ## show this list
 	@sed -n 's/^\([a-z]*\): *[^#]*## */  make \1 - /p' $(MAKEFILE_LIST)
@@ -27,6 +27,15 @@ demo: $(READY) ## train on MNIST with the full cell, and leave the results in bu
 
 test: $(READY) ## run every test, on WORKERS processes (default 2)
 	$(BIN)/python -m pytest -n $(WORKERS)
+
+# Models that count are built anew, so this takes several minutes.
+coverage: $(READY) ## functional, line and toggle coverage of the tile; build/coverage, docs/coverage.md
+	rm -rf build/coverage
+	CROSSTILE_COVERAGE=$(CURDIR)/build/coverage/raw $(BIN)/python -m pytest -n $(WORKERS) \
+	  -m 'not formal and not large and not exhaustive' -k 'not wide and not failed' \
+	  tests/equivalence/test_tile.py tests/equivalence/test_tile_verilator.py \
+	  tests/closed_loop/test_closed_loop.py::test_the_verilog_ends_in_goldens_state
+	$(BIN)/python -m cocotb_tests.coverage.report build/coverage
 
 formal: $(READY) ## every formal proof, with a table of the properties; `make docs` takes the times over
 	PROOF_TIMES=build/proof_times.json $(BIN)/python -m pytest -n $(WORKERS) -v -m '' tests/formal

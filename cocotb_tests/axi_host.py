@@ -116,6 +116,11 @@ class AxiHost:
         while not (self.sink.idle() and not int(self.dut.m_axis_tvalid.value)):
             await RisingEdge(self.dut.aclk)
 
+    async def safe(self, bit: int) -> None:
+        """Drive the pin analog_safe, and wait until the tile sees it behind its synchronisers."""
+        self.dut.analog_safe.value = bit
+        await ClockCycles(self.dut.aclk, INPUT_CYCLES)
+
     def received(self) -> list[tuple[int, bytes]]:
         """All packets that came out, with their destinations."""
         while not self.sink.empty():

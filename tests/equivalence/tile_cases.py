@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from cocotb_tests.coverage import functional
 from golden.analog.array import Array
 from golden.analog.parameters import DeviceParameters
 from golden.analog.pcm import set_table
 from golden.digital.command import PACKET_CODES
 from golden.digital.transfer import Kind
-from spec.commands import Command, Destination, PairCode
+from spec.commands import Command, Destination, PairCode, RangeKind
 from spec.presets import preset
 from spec.registers import HALF
 from spec.segments import SLOPE, Segments
@@ -363,6 +364,7 @@ CUT_COMMANDS: dict[str, tuple[Command, dict[str, Any], int]] = {
     "calibrate": (Command.CALIBRATE, {}, 200),
     "read": (Command.READ, {"first": 2, "pair": PairCode.ALL}, 90),
     "idle": (Command.IDLE, {"cycles": 60}, 60),
+    "load": (Command.LOAD, {"first": 1}, 900),
 }
 """A command, and about how many cycles it takes in a tiny tile. For tiles of three rows or more."""
 
@@ -384,6 +386,8 @@ def cut(spec: TileSpec, seed: int, name: str) -> list[tuple[Any, ...]]:
     ]
     if name == "forward":
         before.append(forward[0])
+    if name == "load":
+        before.append(("late packet", Destination.WEIGHTS, rng.integers(-99, 99, columns).tolist()))
     if name in ("backward", "update"):
         before += [*forward, errors]
     if name == "update":
@@ -400,7 +404,8 @@ def cut(spec: TileSpec, seed: int, name: str) -> list[tuple[Any, ...]]:
         ("command", Command.READ, {"first": 1, "pair": PairCode.ALL}),
     ]
     windows = spec.row_code.high // SPECS["tiny"].row_code.high
-    cycles = int(rng.integers(0, longest * windows))
+    # A LOAD has its packet by then: golden's starts with it.
+    cycles = int(rng.integers(60 if name == "load" else 0, longest * windows))
     return [*before, ("cut", command, fields, cycles), *after]
 
 
@@ -444,6 +449,187 @@ def example(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
             ("command", Command.UPDATE, {}),
         ]
     return steps
+
+
+def every_command() -> list[tuple[Any, ...]]:
+    """Each command, with fields that are good in a tile of any size."""
+    both, row = {"new_rows": True, "new_columns": True}, {"first": 0}
+    fields: dict[Command, dict[str, Any]] = {
+        Command.UPDATE: both, Command.TRANSFER: row, Command.INIT: row, Command.LOAD: row,
+        Command.READ: row, Command.PROGRAM: row, Command.PRECHARGE: row,
+        Command.IDLE: {"cycles": 3},
+    }  # fmt: skip
+    return [("command", command, fields.get(command, {})) for command in Command]
+
+
+def polarities(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
+    """Each operation with the rows of one polarity, of the other, and of both; three rows or more.
+
+    UPDATEs take each of their vectors new, or as held.
+    """
+    rng = np.random.default_rng(seed)
+    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
+
+    def packet(destination: Destination) -> tuple[Any, ...]:
+        if destination is Destination.ROWS:
+            codes = rng.integers(0, spec.row_code.high + 1, rows - 1)
+        else:
+            codes = rng.integers(-high, high + 1, columns)
+        return "packet", destination, codes.tolist()
+
+    steps: list[tuple[Any, ...]] = []
+    for bits in ([0] * rows, [1] * rows, [row % 2 for row in range(rows)]):
+        steps += [
+            ("polarity", bits),
+            ("known",),
+            packet(Destination.ROWS),
+            ("command", Command.FORWARD, {}),
+            packet(Destination.COLUMNS),
+            ("command", Command.BACKWARD, {}),
+            ("command", Command.UPDATE, {}),
+            packet(Destination.COLUMNS),
+            ("command", Command.UPDATE, {"new_columns": True}),
+            packet(Destination.ROWS),
+            ("command", Command.UPDATE, {"new_rows": True}),
+            packet(Destination.ROWS),
+            packet(Destination.COLUMNS),
+            ("command", Command.UPDATE, {"new_rows": True, "new_columns": True}),
+            *(("command", Command.READ, {"first": 1, "pair": pair}) for pair in PairCode),
+            ("command", Command.TRANSFER, {"first": 2, "last": 2}),
+        ]
+    return steps
+
+
+def refusals(spec: TileSpec) -> list[tuple[Any, ...]]:
+    """Each command in each state that refuses it, and with each packet that is wrong.
+
+    For tiles of three rows or more, without BRINGUP.
+    """
+    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
+    row_codes, errors, weights = [3] * (rows - 1), [high] * columns, [20] * columns
+    every, row = every_command(), {"first": rows}
+    to_columns = (Destination.COLUMNS, errors)
+    takes = {
+        Command.FORWARD: ({}, Destination.ROWS, row_codes),
+        Command.BACKWARD: ({}, *to_columns),
+        Command.UPDATE: ({"new_columns": True}, *to_columns),
+        Command.LOAD: ({"first": 0}, Destination.WEIGHTS, weights),
+    }
+    wrong: list[tuple[Any, ...]] = []
+    for command, (fields, destination, codes) in takes.items():
+        packets = [codes[:-1], [*codes, 1]]
+        top = {Destination.ROWS: spec.row_code.high, Destination.COLUMNS: high}.get(destination)
+        if top is not None and top < PACKET_CODES[destination][1]:
+            packets.append([top + 1, *codes[1:]])
+        for packet in packets:
+            wrong += [("late packet", destination, packet), ("command", command, fields)]
+        wrong.append(("command", command, fields))  # nobody sends its packet
+    return [
+        *every,
+        ("arm", 0),
+        *every,
+        ("arm", 1),
+        ("safe", 1),
+        *every,
+        ("safe", 0),
+        ("known",),
+        ("command", 0, {}),
+        *(("command", c, row) for c in (Command.READ, Command.LOAD, Command.PROGRAM)),
+        ("command", Command.PRECHARGE, row),
+        ("command", Command.TRANSFER, {**row, "last": rows}),
+        ("command", Command.INIT, {**row, "last": rows}),
+        ("command", Command.READ, {"first": 0, "pair": 3}),
+        ("command", Command.IDLE, {"cycles": 0}),
+        ("command", Command.PROGRAM, {"first": 0}),
+        ("command", Command.PRECHARGE, {"first": 0}),
+        ("command", Command.UPDATE, {}),
+        ("packet", Destination.ROWS, row_codes),
+        ("command", Command.FORWARD, {}),
+        *wrong,
+    ]
+
+
+def restored_kinds(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
+    """A host restores a row's journal of each kind, and ends it in each way; three rows or more."""
+    rng = np.random.default_rng(seed)
+    rows, columns = spec.rows, spec.columns
+
+    def journal(kind: RangeKind, row: int, last: int) -> list[tuple[Any, ...]]:
+        p_new = 0 if kind is RangeKind.INIT else int(rng.integers(2))
+        codes = [0] * columns if kind is RangeKind.INIT else rng.integers(-99, 99, columns).tolist()
+        return [left(row, last), ("journal", row, p_new, Kind(kind.value), codes)]
+
+    def left(row: int, last: int) -> tuple[Any, ...]:
+        return "write", "RANGE", {"NEXT_ROW": row, "LAST_ROW": last}
+
+    beside, over = {"first": 1, "last": 1}, {"first": 0, "last": 1}
+    steps: list[tuple[Any, ...]] = [("known",), *journal(RangeKind.TRANSFER, 0, 1)]
+    steps += [step for step in every_command() if step[1] not in (Command.RESUME, Command.ABORT)]
+    steps += [
+        ("polarity", [1]),
+        ("command", Command.INIT, {**beside, "force": True}),
+        ("command", Command.INIT, {**over, "force": True}),
+        ("command", Command.RESUME, {}),
+    ]
+    for end in (Command.RESUME, Command.ABORT):
+        for kind in RangeKind:
+            steps += [*journal(kind, rows - 2, rows - 1), ("command", end, {})]
+        steps += [
+            ("command", Command.TRANSFER, {"first": 0, "last": 0}),
+            left(rows - 2, rows - 1),
+            ("command", end, {}),
+            ("command", end, {}),
+        ]
+    return [*steps, ("command", Command.READ, {"first": rows - 1})]
+
+
+def aborted(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
+    """Ranges that ABORT ends; three rows or more."""
+    rng, every = np.random.default_rng(seed), {"first": 0, "last": spec.rows - 1}
+    return [
+        ("known",),
+        ("abort", Command.INIT, every, int(rng.integers(20, 40))),
+        ("command", Command.RESUME, {}),
+        ("abort", Command.TRANSFER, every, int(rng.integers(20, 900))),
+        ("command", Command.RESUME, {}),
+        ("command", Command.READ, {"first": 1}),
+    ]
+
+
+def weights(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
+    """A row loaded and transferred with weights of all sizes, in both polarities; for any size."""
+    rng = np.random.default_rng(seed)
+    high, steps = spec.weight_code.high, list[tuple[Any, ...]]()
+    for bit in (0, 1):
+        for size in (0, 60, 150, high // 4, high):
+            codes = [0] * spec.columns if not size else rng.integers(-size, size, spec.columns)
+            steps += [
+                ("polarity", [bit]),
+                ("known",),
+                ("late packet", Destination.WEIGHTS, np.array(codes).tolist()),
+                ("command", Command.LOAD, {"first": 0}),
+                ("command", Command.TRANSFER, {"first": 0, "last": 0}),
+            ]
+    return steps
+
+
+def rails(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
+    """Vectors that take the converters to their rails; three rows or more."""
+    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
+    sign, steps = 1 - 2 * (seed % 2), [*blanked(spec)]
+    for row in range(rows):
+        codes = [sign * spec.weight_code.high // 2] * columns
+        steps += [
+            ("late packet", Destination.WEIGHTS, codes),
+            ("command", Command.LOAD, {"first": row}),
+        ]
+    return [
+        *steps,
+        ("packet", Destination.ROWS, [spec.row_code.high] * (rows - 1)),
+        ("command", Command.FORWARD, {}),
+        ("packet", Destination.COLUMNS, [high] * columns),
+        ("command", Command.BACKWARD, {}),
+    ]
 
 
 # A short SET table, because the host writes it word by word.
@@ -492,6 +678,19 @@ SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
     "results stay": lambda spec, seed: script(spec, seed, results_stay(spec, seed)),
     "interruptions": lambda spec, seed: script(spec, seed, interruptions(spec, seed)),
     "restored": lambda spec, seed: script(spec, seed, restored(spec, seed), BRINGUP=1),
+    "polarities": lambda spec, seed: script(spec, seed, polarities(spec, seed)),
+    "refusals": lambda spec, seed: script(spec, seed, refusals(spec)),
+    "restored kinds": lambda spec, seed: script(
+        spec, seed, restored_kinds(spec, seed), masked=seed % 2 == 0
+    ),
+    "aborted": lambda spec, seed: script(spec, seed, aborted(spec, seed)),
+    "weights": lambda spec, seed: script(spec, seed, weights(spec, seed)),
+    "weights, no column": lambda spec, seed: replace(
+        script(spec, seed, weights(spec, seed)), enabled=np.zeros(spec.columns, np.bool_)
+    ),
+    "rails": lambda spec, seed: script(
+        spec, seed, rails(spec, seed), HIDDEN=0, RAW_FORWARD=0, RAW_BACKWARD=0, BACKWARD_SHIFT=2
+    ),
     **{
         f"cut {name}": lambda spec, seed, name=name: script(spec, seed, cut(spec, seed, name))
         for name in CUT_COMMANDS
@@ -500,6 +699,7 @@ SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
 
 FOR_ANY_SIZE = (
     "training", "codes and raw access", "results stay", "interruptions", "formats", "far rows",
+    "weights", "weights, no column",
 )  # fmt: skip
 """The others need three rows."""
 
@@ -545,10 +745,14 @@ def check(found: Found, case: Script, seed: int) -> None:
     cuts = any(kind == "cut" for kind, *_ in case.steps)
     for moment in MOMENTS if cuts else MOMENTS[:1]:
         try:
-            golden = golden_tile(case, arrays(case.spec, seed)[0], found.cut, moment)
+            watch = functional.Watch(case.spec, case.control, found.stalls)
+            golden = golden_tile(
+                case, arrays(case.spec, seed)[0], found.cut, moment, watch, found.aborted
+            )
             assert plain(found) == plain(golden)
         except AssertionError as difference:
             differences.append(f"{moment}: {str(difference).splitlines()[0]}")
         else:
+            watch.keep()
             return
     raise AssertionError(f"{found.cut}\n" + "\n".join(differences))

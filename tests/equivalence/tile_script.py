@@ -7,9 +7,9 @@ simulated tile, whatever simulates it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from spec.registers import Register, WindowCode, registers
 from spec.segments import Segments
 from spec.tile import TileSpec
 from tests.equivalence.macro import Cut
+
+if TYPE_CHECKING:
+    from cocotb_tests.coverage.functional import Watch
 
 STREAM_TIMEOUT_CYCLES = 60
 KEPT = ("ROWS_DONE", "ATTEMPTS", "NOT_PROGRAMMED", "NOT_TRIMMED", "SATURATED", "FORWARDS")
@@ -42,8 +45,9 @@ class Script:
     Steps: ("command", Command, fields), ("packet", destination, codes), ("late packet", ...), which
     comes while the next command waits for it, ("polarity", bits), ("soft reset",), ("results",
     takes): whether the host takes them from then on, ("known",): POLARITY_VALID, ("write",
-    register of `WRITTEN`, fields), ("offsets", of FORWARD, of BACKWARD),
-    ("journal", row, p_new, Kind, codes), ("control", fields): some of CONTROL's change,
+    register of `WRITTEN`, fields), ("offsets", of FORWARD, of BACKWARD), ("journal", row, p_new,
+    Kind, codes), ("control", fields): some of CONTROL's change, ("arm", bit), ("safe", bit): the
+    pin analog_safe, ("abort", Command, fields, cycles): ABORT comes so many cycles after its start,
     ("status",): its bits of `STATUS` are an answer, and, once, ("cut", Command, fields, cycles): a
     command that a soft reset ends some cycles after its start.
     """
@@ -70,6 +74,10 @@ class Found:
     cut: Cut | None = None
     cycles: list[int] = field(default_factory=list)
     """Of each command, where they were counted; golden has none."""
+    aborted: list[int] = field(default_factory=list)
+    """The rows that were in hand when an ABORT came."""
+    stalls: dict[str, float] = field(default_factory=dict)
+    """The bench's: the share of cycles of "streams", the largest delay of the "macro"."""
 
     def __eq__(self, other: object) -> bool:
         """Equal in all that a host or the array can see; else the first difference is raised."""
@@ -240,6 +248,19 @@ def cut_short(
     port.soft_reset()
 
 
+def aborted_in_row(port: CommandPort, row: int, command: Command, fields: Any) -> Error | None:
+    """Run a command over a range of rows, with an ABORT while a row is worked."""
+
+    def on_step() -> None:
+        if port.control.transfers.next_row == row:
+            assert port.execute(Command.ABORT) is Error.NONE
+
+    port.on_step = on_step
+    answer = port.execute(command, **fields)
+    port.on_step = None
+    return answer
+
+
 def array_state(array: Array) -> dict[str, Any]:
     """All that makes two arrays equal."""
     return {
@@ -254,9 +275,18 @@ def array_state(array: Array) -> dict[str, Any]:
 
 
 def golden_tile(
-    script: Script, array: Array, cut: Cut | None = None, moment: Moment | None = None
+    script: Script,
+    array: Array,
+    cut: Cut | None = None,
+    moment: Moment | None = None,
+    watch: Watch | None = None,
+    aborted: Sequence[int] = (),
 ) -> Found:
-    """The script at the golden command port; a "cut" step ends as the pins saw it end."""
+    """The script at the golden command port; a "cut" step ends as the pins saw it end.
+
+    `watch` sees each command before and after, for coverage; `aborted` are the rows in which an
+    ABORT came.
+    """
     spec, macro = script.spec, Recorded(array)
     control = TileController(
         spec, macro, script.set_table, script.states, hidden=bool(script.control["HIDDEN"])
@@ -278,7 +308,12 @@ def golden_tile(
     for kind, *arguments in script.steps:
         if kind == "command":
             command, fields = arguments
-            found.answers.append(port.execute(command, **fields))
+            if watch is not None:
+                watch.before(port, macro, command, fields)
+            answer = port.execute(command, **fields)
+            if watch is not None:
+                watch.after(answer)
+            found.answers.append(answer)
             for destination, codes in port.results[sent:]:
                 found.packets.append((destination, _packet(script, modes, destination, codes)))
             sent = len(port.results)
@@ -287,9 +322,18 @@ def golden_tile(
         elif kind == "polarity":
             for row, bit in enumerate(arguments[0]):
                 found.answers.append(port.write_polarity(row, bit))
+        elif kind == "abort":
+            found.aborted.append(aborted[len(found.aborted)])
+            answer = aborted_in_row(port, found.aborted[-1], *arguments[:2])
+            found.answers.append(answer)
+            if watch is not None:
+                watch.aborted()
         elif kind == "cut":
             assert cut is not None
             cut_short(port, macro, cut, moment or Moment(), arguments[0], arguments[1])
+            # It may have been over by then.
+            if watch is not None and not (moment and moment.after):
+                watch.cut(arguments[0], macro.events, cut)
             # What was on its way out is dropped, or was out before.
             found.packets.clear()
             sent = len(port.results)
@@ -313,7 +357,13 @@ def golden_tile(
         elif kind == "journal":
             row, p_new, of, codes = arguments
             found.answers.append(port.write_journal(row, p_new, of, np.array(codes)))
+        elif kind == "arm":
+            port.armed = bool(arguments[0])
+        elif kind == "safe":
+            port.safe = bool(arguments[0])
         else:
+            if watch is not None:
+                watch.known(port)
             port.polarity_valid()
     transfers, counters = control.transfers, control.counters
     journal, dithers = transfers.journal, (control.forward_dither, control.backward_dither)
@@ -418,6 +468,10 @@ class Host(Protocol):
         """Wait until nothing is on its way out."""
         ...
 
+    async def safe(self, bit: int) -> None:
+        """Drive the pin analog_safe."""
+        ...
+
 
 class Driver:
     """The registers of a tile by name."""
@@ -519,6 +573,13 @@ async def run(script: Script, host: Host) -> Found:
                 found.answers.append(Error(error))
                 assert (response == 0) == (error == 0)
                 await driver.write("ERROR")
+        elif kind == "abort":
+            command, fields, cycles = arguments
+            assert await driver.start(command, **fields) == 0
+            await host.wait(cycles)
+            assert await driver.write("COMMAND", OPCODE=Command.ABORT) == 0
+            found.answers.append(await driver.answer())
+            found.aborted.append((await driver.read("RANGE"))["NEXT_ROW"] - 1)
         elif kind == "cut":
             command, fields, cycles = arguments
             assert await driver.start(command, **fields) == 0
@@ -556,6 +617,10 @@ async def run(script: Script, host: Host) -> Found:
             await driver.write("JOURNAL", VALID=1, P_NEW=p_new, KIND=of.value, ROW=row)
             error = (await driver.read("ERROR"))["BUS_ERROR"]
             found.answers.append(Error(error))
+        elif kind == "arm":
+            await driver.write("CONTROL", **script.control | {"ARM": arguments[0]})
+        elif kind == "safe":
+            await host.safe(arguments[0])
         else:
             await driver.write("RESET", POLARITY_VALID=1)
     await host.settle()

@@ -1,0 +1,1 @@
+"""Coverage of the tile: functional (`functional`), lines and toggles (`verilog`), `report`."""

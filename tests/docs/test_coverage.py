@@ -1,0 +1,95 @@
+"""What the tests reach: sampled, left in a folder, added up, counted, reported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from cocotb_tests.coverage import functional, report, verilator
+from cocotb_tests.coverage.verilator import Exclusion, Point
+
+VERILOG = """module crosstile_5x3_tile_known(a);
+  if (net_1) begin
+    net_7 = offsets;
+  end
+endmodule
+"""
+
+
+def record(count: int, **keys: str) -> str:
+    return "C '" + "".join(f"\x01{key}\x02{value}" for key, value in keys.items()) + f"' {count}"
+
+
+DATA = "\n".join(
+    [
+        "# SystemC::Coverage-3",
+        record(4, f="netlist.v", l="2", page="v_branch/crosstile_5x3_tile_known", o="if", S="2-3"),
+        record(0, f="netlist.v", l="4", page="v_branch/crosstile_5x3_tile_known", o="else", S="4"),
+        record(1, f="netlist.v", l="1", page="v_toggle/crosstile_5x3_tile_known", o="a:0->1"),
+        record(0, f="netlist.v", l="1", page="v_toggle/crosstile_5x3_tile_known", o="a:1->0"),
+        record(9, f="netlist.v", l="1", page="v_toggle/closed_loop_meter", o="b:1->0"),
+    ]
+)
+
+
+def test_lines_and_toggles_are_read_and_excluded_with_a_reason() -> None:
+    found = verilator.counts(DATA, VERILOG)
+    assert found == {
+        Point("line", "known", 2, "if (net_1) begin"): 4,
+        Point("line", "known", 3, "net_7 = offsets;"): 4,
+        Point("line", "known", 4, "end"): 0,
+        Point("toggle", "known", 1, "a:0->1"): 1,
+        Point("toggle", "known", 1, "a:1->0"): 0,
+    }
+    rule = Exclusion("toggle", "kn.*", "a:.*", "because")
+    lines, toggles = (verilator.figures(found, [rule])[kind]["known"] for kind in verilator.KINDS)
+    assert (lines.hit, lines.counted, lines.excluded.total()) == (2, 3, 0)
+    # What was hit is not excluded.
+    assert (toggles.hit, toggles.counted, toggles.excluded) == (1, 1, {rule: 1})
+
+
+@pytest.mark.parametrize(
+    ("module", "block"),
+    [
+        ("crosstile_5x3", "top"),
+        ("crosstile_5x3_tile", "tile"),
+        ("crosstile_37x19_tile_vector_input_reader", "vector_input_reader"),
+    ],
+)
+def test_blocks(module: str, block: str) -> None:
+    assert verilator.block(module) == block
+
+
+def test_exclusions_have_reasons() -> None:
+    rules = verilator.exclusions(report.EXCLUSIONS)
+    assert all(rule.reason and rule.kind in verilator.KINDS for rule in rules)
+
+
+def test_hits_of_several_processes_are_added_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = tmp_path / "raw"
+    monkeypatch.delenv(functional.FOLDER, raising=False)
+    functional.sample("vectors", "new", "held")
+    functional.save()
+    assert not raw.exists(), "it is off"
+    monkeypatch.setenv(functional.FOLDER, str(raw))
+    for _ in range(2):
+        functional.sample("vectors", "new", "held")
+        functional.sample("vectors", "no", "such bin")
+        functional.save()
+        functional.save()
+    assert len(list(raw.iterdir())) == 2
+    (raw / f"{report.REFERENCE}0.v").write_text(VERILOG)
+    (raw / f"{report.REFERENCE}0-1.dat").write_text(DATA)
+    (raw / f"{report.REFERENCE}0-2.dat").write_text(DATA.replace("' 0", "' 1"))
+    coverage = report.load(raw)
+    assert coverage.hits["vectors"]["new held"] == 2
+    assert coverage.group("vectors") == (1, 4)
+    assert coverage.percents()["line"] == coverage.percents()["toggle"] == 100
+    assert coverage.percents()["functional"] < 1
+    assert "| `vectors` | 1 | 4 |" in report.markdown(coverage)
+    shown = report.page(coverage)
+    assert "new held" in shown
+    assert "mixed_polarities" in shown
