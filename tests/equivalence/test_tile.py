@@ -30,7 +30,7 @@ LIMIT_CYCLES = 60_000
 class SimulatedHost:
     """The host's side on Amaranth's simulator, with random stalls."""
 
-    def __init__(self, ctx: Any, tile: Tile, seed: int, stalling: float) -> None:
+    def __init__(self, ctx: Any, tile: Tile, seed: int, stalling: float = STALLING) -> None:
         """One test bench's context drives AXI4-Lite; the streams have benches of their own."""
         self.ctx, self.tile, self.axil = ctx, tile, tile.axil
         self.stalls, self.stalling = random.Random(seed), stalling
