@@ -144,6 +144,8 @@ def long_run(small_data: Path, tmp_path: Path) -> Iterator[subprocess.Popen[str]
     process = subprocess.Popen(
         [sys.executable, "-m", "crosstile", *words],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # Tests that run in the background of a shell would have it ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )  # fmt: skip
     progress, end = tmp_path / "simulation" / "progress.jsonl", time.monotonic() + 300
     while not (progress.exists() and '"example": 5' in progress.read_text()):
