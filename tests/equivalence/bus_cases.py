@@ -107,7 +107,7 @@ def written(spec: TileSpec) -> Accesses:
                 for beyond in (field.lowest - 1, field.highest + 1):
                     if field.format.low <= beyond <= field.format.high:
                         made.write(name, register.pack(**{field.name: beyond}))
-        for code in WindowCode:
+        for code in made.bank.windows:
             _window(made, code, rng)
     made.write("WINDOW", max(WindowCode) + 1)
     made.write("JOURNAL", made.table["JOURNAL"].pack(VALID=1, ROW=spec.rows - 1, P_NEW=1))
@@ -117,7 +117,7 @@ def written(spec: TileSpec) -> Accesses:
     for name in ("JOURNAL", "ROW_LFSR", "COLUMN_LFSR", "DITHER", "RANGE"):
         made.write(name, word(made.table[name]))
         made.read(name)
-    for code in WindowCode:
+    for code in made.bank.windows:
         _window(made, code, rng)
     return made.accesses
 
