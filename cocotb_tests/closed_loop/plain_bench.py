@@ -35,7 +35,7 @@ def write(trace: Reader, folder: Path, orders: int = ORDERS) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     for source in SOURCES:
         (folder / source.name).write_text(source.read_text())
-    (folder / BENCH).write_text("`timescale 1ns / 1ps\n" + verilog.bench(trace.specs))
+    (folder / BENCH).write_text("`timescale 1ns / 1ps\n" + verilog.bench(trace.specs, ported=True))
     files = [(folder / f"t{n}.hex").open("w") for n in range(len(trace.specs))]
     count = 0
     try:

@@ -128,27 +128,38 @@ def inputs(specs: list[TileSpec]) -> list[str]:
     return [f"t{n}_{p.name}" for n, spec in enumerate(specs) for p in ports(spec) if p.given]
 
 
-def bench(specs: list[TileSpec], *, damaged: bool = False, waves: str = "") -> str:
+def bench(
+    specs: list[TileSpec], *, damaged: bool = False, waves: str = "", ported: bool = False
+) -> str:
     """The top module around tiles of these specs; the tiles' own modules are not in it.
 
     Of `damaged` tiles each has an input `DAMAGE` more, by which its damage is chosen; 0 is none.
-    With `waves`, the name of a file, all signals go there from when the input `WAVES` rises.
+    With `waves`, the name of a file, all signals go there from when the input `WAVES` rises. Where
+    it is `ported`, for a test bench in Verilog, what Python would reach are its ports.
     """
-    lines = [f"module {TOP}(aclk);", "    input wire aclk;", f"    reg aresetn {WRITTEN};"]
+    if ported:
+        names = [f"t{n}_{port.name}" for n, spec in enumerate(specs) for port in ports(spec)]
+        names = ["aclk", "aresetn", *names]
+        lines = [f"module {TOP}(", "    " + ",\n    ".join(names), ");"]
+        lines += ["    input wire aclk, aresetn;"]
+    else:
+        lines = [f"module {TOP}(aclk);", "    input wire aclk;", f"    reg aresetn {WRITTEN};"]
     if damaged:
         lines += [f"    reg {_range(DAMAGE_BITS)}{DAMAGE} {WRITTEN};"]
     if waves:
         lines += [f"    reg {WAVES} {WRITTEN};", f"    always @(posedge {WAVES}) begin"]
         lines += [f'        $dumpfile("{waves}");', "        $dumpvars;", "    end"]
     for index, spec in enumerate(specs):
-        lines += _tile(spec, f"t{index}_", damaged)
+        lines += _tile(spec, f"t{index}_", damaged, ported)
     return "\n".join([*lines, "endmodule", ""])
 
 
-def _tile(spec: TileSpec, at: str, damaged: bool) -> list[str]:
+def _tile(spec: TileSpec, at: str, damaged: bool, ported: bool) -> list[str]:
     lines = [f"    // {module_name(spec)}"]
     for port in ports(spec):
         kind, seen = ("reg", WRITTEN) if port.given else ("wire", READ)
+        if ported:
+            kind, seen = "input wire" if port.given else "output wire", ""
         lines.append(f"    {kind} {_range(port.width)}{at}{port.name} {seen};")
     # The clock stops and starts while it is low.
     lines += [
