@@ -287,7 +287,8 @@ def test_icarus_plays_it_without_python(
         )
         code, said = icarus(tmp_path, harmed)
         assert code == 1
-        assert "FAIL tile 0, order " in said
+        # All tiles play at once, and each has the damage: either may be the first.
+        assert said.startswith(("FAIL tile 0, order ", "FAIL tile 1, order "))
         assert "(LOAD_of_row_0), event " in said
         assert says in said
         assert said.splitlines()[-1] == "FAIL"
