@@ -65,7 +65,6 @@ class ClosedLoopEngine(NumpyEngine):
         ]
         self.tiles = [self._driven(index) for index in range(len(network.tiles))]
         self._interval = network.config.tile.transfer.transfer_interval
-        self.states_compared = 0
 
     def _driven(self, index: int) -> Tile:
         held, beside, tile = (
@@ -102,7 +101,6 @@ class ClosedLoopEngine(NumpyEngine):
                 operation = f"the state after example {self.network.example}"
                 cycle = self.simulated[index].cycle
                 raise Mismatch(Difference(index, operation, cycle=cycle, **found))
-        self.states_compared += 1
 
     def _read(self, index: int, held: Tile) -> None:
         tile, state = self.simulated[index], held.state()

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from cocotb_tests.closed_loop.pins import Event
 from golden.analog.array import Array
+from golden.digital import vector_input, vector_output
 from golden.digital.controller import TileController
 from spec.boundary import Pair
-from spec.commands import Command, PairCode
+from spec.commands import Command, Destination, PairCode, VectorFormat
 
 IntArray = NDArray[np.int64]
 
@@ -184,7 +185,7 @@ class Lockstep:
         return events
 
     def _check(self, operation: str, expected: IntArray, packet: bytes | None) -> IntArray:
-        got = np.frombuffer(packet or b"", "<i2").astype(np.int64)
+        got = vector_output.decoded(packet or b"", VectorFormat.RAW)
         difference = compare(expected, got, operation)
         if difference is not None:
             raise Mismatch(
@@ -202,7 +203,7 @@ class Lockstep:
 
     def forward(self, row_codes: Any) -> IntArray:
         expected = self.golden.forward(row_codes)
-        packet = (0, np.asarray(row_codes).astype(np.uint8).tobytes()) if len(row_codes) else None
+        packet = _packet(Destination.ROWS, row_codes) if len(row_codes) else None
         got = self.tile.command(Command.FORWARD, self._events(), packet, result=True)
         return self._check("FORWARD", expected, got)
 
@@ -212,9 +213,7 @@ class Lockstep:
 
     def _packet(self) -> tuple[int, bytes] | None:
         entered, self._entered = self._entered, None
-        if entered is None:
-            return None
-        return 1, np.where(entered < 0, 0x80 | -entered, entered).astype(np.uint8).tobytes()
+        return None if entered is None else _packet(Destination.COLUMNS, entered)
 
     def backward(self, column_codes: Any = None) -> IntArray:
         if column_codes is not None:
@@ -240,7 +239,7 @@ class Lockstep:
     def load(self, row: int, codes: Any) -> None:
         self._entered = None
         self.golden.load(row, codes)
-        packet = 2, np.asarray(codes).astype("<i2").tobytes()
+        packet = _packet(Destination.WEIGHTS, codes)
         self.tile.command(Command.LOAD, self._events(), packet, first=row, last=row)
 
     def init(self, first: int, last: int) -> None:
@@ -255,6 +254,10 @@ class Lockstep:
             Command.READ, self._events(), result=True, first=row, last=row, pair=code[pair]
         )
         return self._check("READ", expected, got)
+
+
+def _packet(destination: Destination, codes: Any) -> tuple[int, bytes]:
+    return int(destination), vector_input.encoded(destination, np.asarray(codes))
 
 
 def compare(expected: Any, got: Any, name: str, event: str = "") -> dict[str, Any] | None:
