@@ -101,11 +101,10 @@ RULES = [
     Claim("a_beat_stays", "on offer until it is taken, drop or none",
           OUTPUT, "room.eq(port.tready | ~port.tvalid)",
           "room.eq(port.tready | ~port.tvalid | self.drop)"),
-    Claim("its_destination_stays", "tdest with it, whatever is sent next",
+    Claim("its_destination_stays", "tdest with it, whatever `packet` says then",
           OUTPUT, "begun, ending = Signal(), Signal()",
           "begun, ending = Signal(), Signal()\n"
-          "        with m.If(self.finish):\n"
-          "            m.d.sync += port.tdest.eq(self.packet.destination)"),
+          "        m.d.sync += port.tdest.eq(self.packet.destination)"),
     Claim("a_cut_packet_is_ended", "the beat after a drop in a packet is an empty last one",
           OUTPUT, "with m.If(self.drop & begun & ~ending):", "with m.If(0):"),
     Claim("no_other_is_empty", "no packet ends so that was not cut",

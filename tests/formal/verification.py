@@ -149,7 +149,7 @@ def sections() -> list[Section]:
         claimed("Drive: phases, line drivers, selects", test_drive, test_drive.Drives),
         claimed("Update streams: low_discrepancy", streams, streams.Streams),
         claimed(
-            "Update streams: stochastic (the properties above; what differs)", streams,
+            "Update streams: stochastic", streams,
             streams.StochasticStreams, streams.STOCHASTIC_CLAIMS,
         ),
         claimed("Polarity bank", test_polarity, test_polarity.Bank),
