@@ -206,7 +206,7 @@ class StochasticStreams(Streams):
 
 
 MODULE = rtl.update_stream
-OWN_DAMAGES = [
+STOCHASTIC_THRESHOLDS = [
     Claim(f"{side}_thresholds_are_those_of_the_draws", "(u scale) >> 16 of the spec's draw",
           MODULE, 'spec.update.stream_mode == "low_discrepancy"',
           f'spec.update.stream_mode == "low_discrepancy" or side == "{side}"')
@@ -248,9 +248,9 @@ CLAIMS = [
     Claim("the_model_follows", "the invariant: what was noted is a chain of the spec's draws",
           MODULE, "with m.If(self.stop | self.commit):", "with m.If(self.stop):"),
 ]  # fmt: skip
-_OWN = {claim.name: claim for claim in OWN_DAMAGES}
-STOCHASTIC_CLAIMS = [_OWN.get(claim.name, claim) for claim in CLAIMS]
-"""The same properties, with damages that the other mode has."""
+_OTHERS = {claim.name: claim for claim in STOCHASTIC_THRESHOLDS}
+STOCHASTIC_CLAIMS = [_OTHERS.get(claim.name, claim) for claim in CLAIMS]
+"""The same properties; the thresholds are other ones, and so is what breaks them."""
 INDUCTION, DAMAGED, WITNESSES = 2, 14, 20
 
 
