@@ -72,14 +72,14 @@ def replay(
         model = simulator.model(design, trace.specs, console, waves=waves)
         built = time.monotonic() - started
         report = _reporter(trace.counts.get("orders"), console)
-        found = session.replay(model, trace.specs, file, folder / SIMULATION, report)
+        (found,) = session.replay(model, trace.specs, file, folder / SIMULATION, report)
         content = _result(trace, file, design, found, built)
         if waves:
 
             def again(begin: int, within: Path) -> dict[str, Any]:
                 return session.replay(
                     model, trace.specs, file, within, lambda _: None, waves_from=begin
-                )
+                )[0]
 
             content["waves"] = waves_of(again, found, folder, console)
     write_json(folder / RESULT, content)

@@ -55,11 +55,12 @@ def replay(
     trace: Path,
     folder: Path,
     report: Callable[[dict[str, Any]], None],
+    damages: Sequence[int] = (0,),
     **more: Any,
-) -> dict[str, Any]:
-    """Play a recorded run; what came of it. The rest is as in `simulate`."""
-    job = {"replay": str(trace.absolute()), "damages": [0], **more}
-    return _bench(of, specs, folder, report, job)[0]
+) -> list[dict[str, Any]]:
+    """Play a recorded run for each damage; what came of each. The rest is as in `simulate`."""
+    job = {"replay": str(trace.absolute()), "damages": [*damages], **more}
+    return _bench(of, specs, folder, report, job)
 
 
 def _bench(

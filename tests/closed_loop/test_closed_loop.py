@@ -16,10 +16,12 @@ from crosstile.verilog import tile_text
 from golden.training.config import configure, layer_specs
 from golden.training.loop import Run, Trainer
 from rtl.top import module_name
+from spec.tile import TileSpec
 from tests.closed_loop.damages import DAMAGES, shell
 
 CACHE = Path(__file__).parents[2] / "build" / "verilator"
 LAYERS = [9, 4, 3]
+HIDDEN: dict[str, Any] = {"hidden": (4,)}
 HARD = {
     "transfer_interval": "12", "leak_tau_ns": "3e4", "leak_tick_ns": "480", "stuck_fraction": "0.1",
 }  # fmt: skip
@@ -29,25 +31,33 @@ pytestmark = pytest.mark.skipif(bool(build.missing()), reason=build.missing() or
 
 
 @cache
-def texts(settings: tuple[tuple[str, str], ...], cell: str, damaged: bool) -> str:
-    specs = layer_specs(configure(cell, dict(settings)), LAYERS)
+def texts(layers: tuple[int, ...], settings: tuple[tuple[str, str], ...], cell: str) -> str:
+    """The tiles' Verilog, a shell around each whose input chooses a damage."""
+    specs = layer_specs(configure(cell, dict(settings)), [*layers])
     one = {module_name(spec): (spec, tile_text(spec)) for spec in specs}
-    return "\n".join(shell(*pair) if damaged else pair[1] for pair in one.values())
+    return "\n".join(shell(*pair) for pair in one.values())
 
 
-def simulate(
-    run: Run, folder: Path, damages: tuple[int, ...] | None = None
-) -> list[dict[str, Any]]:
-    specs = layer_specs(configure(run.cell, run.settings), LAYERS)
+def model(run: Run, *, waves: bool = False) -> tuple[build.Model, list[TileSpec]]:
+    """The run's tiles in shells, and their specs.
+
+    Most tests share it, for it takes longer to compile than to run. Tiles without shells are what
+    tests/cli/test_cosim.py trains through.
+    """
+    layers = 9, *run.hidden, 3
+    specs = layer_specs(configure(run.cell, run.settings), [*layers])
     # What does not change the Verilog must not change what is built.
-    text = texts(tuple(run.settings.items()), run.cell, damages is not None)
-    of = session.model(text, specs, CACHE, damaged=damages is not None)
-    return session.simulate(of, specs, run, folder, lambda _: None, damages or (0,))
+    text = texts(layers, tuple(run.settings.items()), run.cell)
+    return session.model(text, specs, CACHE, damaged=True, waves=waves), specs
+
+
+def simulate(run: Run, folder: Path, damages: tuple[int, ...] = (0,)) -> list[dict[str, Any]]:
+    return session.simulate(*model(run), run, folder, lambda _: None, damages)
 
 
 def run_of(data: Path, examples: int = 40, **options: Any) -> Run:
     settings = HARD | options.pop("settings", {})
-    return Run(data_dir=str(data), hidden=(4,), examples=examples, settings=settings, **options)
+    return Run(data_dir=str(data), examples=examples, settings=settings, **HIDDEN | options)
 
 
 @pytest.mark.parametrize(
@@ -71,17 +81,24 @@ def test_the_verilog_ends_in_goldens_state(
     assert found["rtl_digest"] == found["golden_digest"] == trainer.digest()
 
 
+STOCHASTIC = {"stream_mode": "stochastic"}
+IDEAL = {"leak_compensation": "64", "transfer_mode": "staggered"}
+exhaustive = pytest.mark.exhaustive
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "options",
+    ("cell", "settings"),
     [
-        {"settings": {"stream_mode": "stochastic"}},
-        {"cell": "ideal", "settings": {"leak_compensation": "64", "transfer_mode": "staggered"}},
+        ("ideal", STOCHASTIC | IDEAL),
+        pytest.param("ideal", IDEAL, marks=exhaustive),
+        pytest.param("pcm-3t1c", STOCHASTIC, marks=exhaustive),
     ],
 )
-def test_other_verilog_does_too(options: dict[str, Any], small_data: Path, tmp_path: Path) -> None:
-    run = run_of(small_data, **options)
-    (found,) = simulate(run, tmp_path)
+def test_other_verilog_does_too(
+    cell: str, settings: dict[str, str], small_data: Path, tmp_path: Path
+) -> None:
+    (found,) = simulate(run_of(small_data, cell=cell, settings=settings), tmp_path)
     assert (found["mismatch"], found["rtl_digest"]) == (None, found["golden_digest"])
 
 

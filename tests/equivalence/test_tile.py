@@ -184,9 +184,18 @@ def check(case: Script, seed: int, stalling: float = STALLING) -> None:
     tile_cases.check(rtl_tile(case, arrays(case.spec, seed)[0], seed, stalling), case, seed)
 
 
-@pytest.mark.parametrize("name", ["tiny", "one", "synchronised", "lanes"])
-def test_examples_and_transfers(name: str) -> None:
-    check(SCRIPTS["training"](SPECS[name], 1), 1)
+@pytest.mark.parametrize(
+    ("name", "case"),
+    [
+        ("tiny", "training"),
+        ("one", "training"),
+        ("synchronised", "training"),
+        ("lanes", "polarities"),
+        pytest.param("lanes", "training", marks=pytest.mark.exhaustive),
+    ],
+)
+def test_examples_and_transfers(name: str, case: str) -> None:
+    check(SCRIPTS[case](SPECS[name], 1), 1)
 
 
 @pytest.mark.coverage
@@ -205,7 +214,9 @@ def test_a_soft_reset_anywhere_and_what_comes_after(name: str, seed: int) -> Non
     check(SCRIPTS[f"cut {name}"](replace(SPECS["tiny"], rows=3), seed), seed)
 
 
-@pytest.mark.parametrize("name", ["segments", "training"])
+@pytest.mark.parametrize(
+    "name", ["segments", pytest.param("training", marks=pytest.mark.exhaustive)]
+)
 def test_neurons_of_a_table(name: str) -> None:
     spec = SPECS["segments"]
     case = SCRIPTS[name](spec, 4)
