@@ -21,7 +21,6 @@ OPTIONS = (
     "-cc", "--exe", "--prefix", "Vtop", "--no-timing", "--noassert", "--x-assign", "fast",
     "--x-initial", "unique", "-Wno-fatal", "-Wno-lint", "-Wno-style", "-Wno-UNOPTFLAT",
 )  # fmt: skip
-MAKE = (*(flag for flag in build.MAKE if not flag.startswith("OPT_FAST")), "OPT_FAST=-O1")
 PROGRAM = "replay"
 
 
@@ -62,7 +61,7 @@ def make(model: build.Model, spec: TileSpec) -> Path:
             ],
             folder,
         )  # fmt: skip
-        build.run_tool(["make", "-s", f"-j{build.JOBS}", "-f", "Vtop.mk", *MAKE], folder)
+        build.run_tool(["make", "-s", f"-j{build.JOBS}", "-f", "Vtop.mk", *build.MAKE], folder)
         made.rename(folder / PROGRAM)
     return folder / PROGRAM
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from amaranth.asserts import AnyConst  # pyright: ignore[reportAttributeAccessIssue]
 from amaranth.hdl import Cat, Fragment, Module, Mux, Signal, Value
 
 import rtl.converter
@@ -21,6 +22,7 @@ import rtl.transfer
 from rtl.converter import Use
 from rtl.transfer_ports import State
 from spec.commands import Command, Phase
+from spec.registers import WindowCode, registers
 from tests.formal.claims import Claim
 from tests.formal.inside import Inside
 from tests.formal.prove import Harness
@@ -31,6 +33,7 @@ WITH_JOURNAL = (State.PRECHARGE, State.FLIP, State.READ_LOWER, State.ERASE, Stat
                 State.TRIM_READ, State.TRIM_PULSE, State.COMMIT)  # fmt: skip
 IN_HAND = ("FORWARD_PHASE", "BACKWARD_PHASE", "UPDATE_PHASE", "READ_PHASE", "CONVERSION",
            "LAST_PHASE", "PROGRAM_RESET_PHASE")  # fmt: skip
+CONVERSIONS = (Phase.CONVERT_FORWARD, Phase.CONVERT_BACKWARD, Phase.CONVERT_READ)
 STROBES = (Phase.PRECHARGE, Phase.RESET, Phase.SET)
 
 
@@ -211,6 +214,66 @@ class Joined(Harness):
         self.reach(m, "a_precharge", pins.request & (pins.phase == Phase.PRECHARGE))
 
 
+class WholeTransfer(Joined):
+    """The same under a host that brings the tile up and has a row of this bit transferred.
+
+    The host's writes are given, one after the other, and the array answers in the next cycle, the
+    same code in the same state, so that a run of a whole transfer is not too long to be found.
+    """
+
+    def __init__(self, bit: int) -> None:
+        super().__init__()
+        self.bit = bit
+
+    def describe(self, m: Module) -> None:
+        super().describe(m)
+        tile, table = self.tile, {register.name: register for register in registers(SPEC)}
+        opposite = ("WINDOW", {"SELECT": WindowCode.POLARITY}), ("WINDOW_DATA", 1)
+        writes: list[tuple[str, Any]] = [
+            ("CONTROL", {"ARM": 1}),
+            *(opposite if self.bit else ()),
+            ("RESET", {"POLARITY_VALID": 1}),
+            ("COMMAND", {"OPCODE": Command.TRANSFER}),
+        ]
+        axil, step = tile.axil, Signal(range(len(writes) + 1))
+        for place, (name, content) in enumerate(writes):
+            word = table[name].pack(**content) if isinstance(content, dict) else content
+            now = implies(step == place, (axil.awaddr == table[name].offset) & (axil.wdata == word))
+            self.assume(m, now)
+        with m.If(axil.bvalid & axil.bready):
+            m.d.sync += step.eq(step + 1)
+        sent = Signal(2)  # the address and the word of this write
+        with m.If(axil.bvalid & axil.bready):
+            m.d.sync += sent.eq(0)
+        with m.Else():
+            taken = Cat(axil.awvalid & axil.awready, axil.wvalid & axil.wready)
+            m.d.sync += sent.eq(sent | taken)
+        more = step != len(writes)
+        valid = Cat(axil.awvalid, axil.wvalid) == Mux(more, ~sent, 0)
+        self.assume(m, valid & axil.bready & axil.wstrb.all() & ~axil.arvalid)
+        self.assume(m, ~tile.s_axis.tvalid & ~tile.analog_safe)
+        asked = self.past(m, tile.pins.request)
+        converts = one_of(tile.pins.phase, CONVERSIONS)
+        self.assume(m, tile.ready == (asked & ~converts))
+        self.assume(m, tile.convert_valid == (asked & converts))
+        for state in State:
+            code = Signal(tile.convert_codes.shape(), name=f"code_{state.name.lower()}")
+            m.d.comb += code.eq(AnyConst(code.shape()))
+            self.assume(m, implies(tile.transfer.state == state, tile.convert_codes == code))
+
+    def _witnesses(self, m: Module) -> None:
+        state, bank = self.tile.transfer.state, self.tile.polarity
+        begun, done = Signal(), {}
+        with m.If(state == State.PRECHARGE):
+            m.d.sync += begun.eq(bank.bits[0] == self.bit)
+        for step in WITH_JOURNAL:
+            done[step] = Signal(name=f"did_{step.name.lower()}")
+            with m.If(state == step):
+                m.d.sync += done[step].eq(1)
+        whole = begun & Cat(*done.values()).all() & (bank.bits[0] != self.bit)
+        self.reach(m, "a_whole_transfer", whole & self.tile.transfer.answered)
+
+
 CONVERTER = rtl.converter
 TILE, DRIVE, PHASE = rtl.tile, rtl.drive, rtl.phase
 CLAIMS = [
@@ -278,7 +341,7 @@ CLAIMS = [
           CONVERTER, "((use == Use.READ) & set_last)",
           "(use == Use.READ) | (use == Use.READ_ZERO)"),
 ]  # fmt: skip
-INDUCTION, DAMAGED, WITNESSES = 4, 40, 44
+INDUCTION, DAMAGED, WITNESSES, TRANSFER = 4, 40, 44, 170
 USERS = (rtl.tile, rtl.drive)
 
 
@@ -296,6 +359,12 @@ def test_properties(prove) -> None:
 @pytest.mark.formal
 def test_phases_and_cuts_can_happen(prove) -> None:
     assert prove(Joined(), method="cover", depth=WITNESSES).passed
+
+
+@pytest.mark.formal
+@pytest.mark.parametrize("bit", [0, 1])
+def test_a_whole_transfer_can_happen(prove, bit: int) -> None:
+    assert prove(WholeTransfer(bit), method="cover", depth=TRANSFER).passed
 
 
 @pytest.mark.formal

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +71,23 @@ class Section:
     damaged: int
     rows: str
     count: int = field(default=0)
+    transfers: Sequence[tuple[str, int]] = ()
+    """Harnesses, and their depths, of covers of whole transfers, where it has none of its own."""
 
     def keys(self) -> list[str]:
         """What tests/formal/times.py knows its runs by."""
         name = self.harness.__name__
         runs = [times.key(name, method, depth, only) for method, depth, only in self.proofs]
-        return [*runs, times.key(name, "cover", self.witnesses), self.damage_key]
+        return [*runs, *self.cover_keys, self.damage_key]
+
+    @property
+    def covers(self) -> list[tuple[str, int]]:
+        """Harnesses and depths."""
+        return [(self.harness.__name__, self.witnesses), *self.transfers]
+
+    @property
+    def cover_keys(self) -> list[str]:
+        return [times.key(name, "cover", depth) for name, depth in self.covers]
 
     @property
     def damage_key(self) -> str:
@@ -84,16 +95,19 @@ class Section:
 
     def cells(self, took: times.Times) -> list[str]:
         """How it is proven, covered and damaged, each with its seconds."""
-        proofs = []
-        *runs, cover, damage = self.keys()
-        for (method, depth, only), name in zip(self.proofs, runs, strict=True):
+        proofs, covers = [], []
+        for method, depth, only in self.proofs:
+            name = times.key(self.harness.__name__, method, depth, only)
             of = f" of {', '.join(f'`{one}`' for one in only)}" if only else ""
             proofs.append(f"{PRODUCT[method]} {depth}{of}, {seconds(took, name)}")
-        tried = took.get(damage, [0, 0])[0]
+        for place, ((_, depth), name) in enumerate(zip(self.covers, self.cover_keys, strict=True)):
+            of = "whole transfers within " if place else ""
+            covers.append(f"{of}{depth} cycles, {seconds(took, name)}")
+        tried = took.get(self.damage_key, [0, 0])[0]
         return [
             "; ".join(proofs),
-            f"{self.witnesses} cycles, {seconds(took, cover)}",
-            f"{tried} by BMC {self.damaged}, {seconds(took, damage)}",
+            "; ".join(covers),
+            f"{tried} by BMC {self.damaged}, {seconds(took, self.damage_key)}",
         ]
 
     def text(self, took: times.Times) -> str:
@@ -138,7 +152,10 @@ def sections() -> list[Section]:
     packets, results, bound = test_vector_input, test_vector_output, test_registers.BOUND_CYCLES
     streams = test_update_stream
     return [
-        claimed("The whole tile", test_tile, test_tile.Joined),
+        replace(
+            claimed("The whole tile", test_tile, test_tile.Joined),
+            transfers=[(test_tile.WholeTransfer.__name__, test_tile.TRANSFER)],
+        ),
         claimed("Transfer, journal and bank together", test_transfer, test_transfer.Transfers),
         claimed("The sequencer's time", test_transfer_time, test_transfer_time.Bounded),
         Section(
