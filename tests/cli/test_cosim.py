@@ -50,7 +50,8 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 
 def command(data: Path, out: Path, *more: object) -> list[str]:
     words = ("cosim", "--data-dir", data, "--network", "9,4,3", "--examples", 30, "--out", out)
-    return [str(word) for word in (*words, "--set", "transfer_interval=12", *more)]
+    settings = ("--cell", "ideal", "--set", "transfer_interval=12")
+    return [str(word) for word in (*words, *settings, *more)]
 
 
 def result_of(folder: Path) -> dict[str, Any]:
@@ -70,7 +71,7 @@ def test_a_run_ends_where_train_does_and_its_verilog_can_be_given_back(
     assert found["rtl_digest"] in words
     assert max(map(len, words.splitlines())) <= 80 + len(str(tmp_path))
     arguments = ("--data-dir", small_data, "--hidden", 4, "--examples", 30, "--out", trained)
-    more = ("--set", "transfer_interval=12", "--engine", "numpy")
+    more = ("--cell", "ideal", "--set", "transfer_interval=12", "--engine", "numpy")
     assert main([str(word) for word in ("train", *arguments, *more)]) == 0
     assert result_of(trained)["state_digest"] == found["golden_digest"] == found["rtl_digest"]
 
