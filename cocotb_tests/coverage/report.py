@@ -87,8 +87,16 @@ def load(raw: Path) -> Coverage:
             for one, count in items[f"tile.{name}"]["bins:_hits"].items():
                 counted[one] += count
     rules = verilator.exclusions(EXCLUSIONS)
-    designs = {name: verilator.figures(found, rules) for name, found in verilator.load(raw).items()}
-    return Coverage(hits, designs, rules)
+    designs = {
+        name: verilator.figures(found, rules, _constants(raw / f"{name}.v"))
+        for name, found in verilator.load(raw).items()
+    }
+    return Coverage(hits, designs, [verilator.CONSTANT, *rules])
+
+
+def _constants(text: Path) -> set[tuple[str, str]]:
+    """Those of the design that counts; the others are for information."""
+    return verilator.constants(text) if text.name.startswith(REFERENCE) else set()
 
 
 def markdown(coverage: Coverage) -> str:

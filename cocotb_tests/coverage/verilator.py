@@ -11,9 +11,11 @@ from __future__ import annotations
 import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from cocotb_tests.coverage import constant
 
 KINDS = ("line", "toggle")
 _RECORD = re.compile(r"^C '(.*)' (\d+)$", re.MULTILINE)
@@ -105,13 +107,23 @@ class Figures:
         return 100 * self.hit / self.counted if self.counted else 100.0
 
 
-def figures(found: Counter[Point], rules: list[Exclusion]) -> dict[str, dict[str, Figures]]:
-    """By kind and block. A point that was hit is never excluded."""
+CONSTANT = Exclusion(
+    "toggle", ".*", "a constant bit",
+    "the design makes it constant, through its whole hierarchy: Yosys proves it of each",
+)  # fmt: skip
+
+
+def figures(
+    found: Counter[Point], rules: list[Exclusion], fixed: Collection[tuple[str, str]] = ()
+) -> dict[str, dict[str, Figures]]:
+    """By kind and block. A point that was hit is never excluded; `fixed` as of `constants`."""
     result: dict[str, dict[str, Figures]] = {kind: {} for kind in KINDS}
     for point, count in found.items():
         one = result[point.kind].setdefault(point.block, Figures())
         if count:
             one.hit += 1
+        elif point.kind == "toggle" and (point.block, point.what.rpartition(":")[0]) in fixed:
+            one.excluded[CONSTANT] += 1
         elif (rule := next((r for r in rules if r.holds(point)), None)) is not None:
             one.excluded[rule] += 1
         else:
@@ -127,6 +139,18 @@ def total(blocks: dict[str, Figures]) -> Figures:
         whole.missed += one.missed
         whole.excluded += one.excluded
     return whole
+
+
+def constants(text: Path) -> set[tuple[str, str]]:
+    """Bits of a design that never move, as (block, signal[bit]), signals as Verilator spells them.
+
+    The file is named by its top module, a hyphen and a key. Raises BuildError.
+    """
+    top = text.stem.rpartition("-")[0]
+    return {
+        (block("_".join(filter(None, (top, path)))), signal.replace("__", "___05F"))
+        for path, signal in constant.bits(text.read_text(), top)
+    }
 
 
 def load(folder: Path) -> dict[str, Counter[Point]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from cocotb_tests import build
 from cocotb_tests.coverage import functional, report, verilator
 from cocotb_tests.coverage.verilator import Exclusion, Point
 
@@ -47,6 +48,36 @@ def test_lines_and_toggles_are_read_and_excluded_with_a_reason() -> None:
     assert (lines.hit, lines.counted, lines.excluded.total()) == (2, 3, 0)
     # What was hit is not excluded.
     assert (toggles.hit, toggles.counted, toggles.excluded) == (1, 1, {rule: 1})
+    toggles = verilator.figures(found, [], {("known", "a")})["toggle"]["known"]
+    assert (toggles.hit, toggles.counted, toggles.excluded) == (1, 1, {verilator.CONSTANT: 1})
+
+
+CONSTANT = """
+module crosstile_1x1_tile_known(input clk, input [1:0] a, output [3:0] b__c, output d);
+  reg kept = 1'h0;
+  always @(posedge clk) if (a[0]) kept <= 1'h0;
+  assign b__c = { 1'h1, kept, a };
+  assign d = a[1];
+endmodule
+module crosstile_1x1_tile(input clk, input a, output [3:0] o, output d);
+  crosstile_1x1_tile_known known(.clk(clk), .a({ 1'h0, a }), .b__c(o), .d(d));
+endmodule
+module crosstile_1x1(input clk, input a, output [3:0] o, output d);
+  crosstile_1x1_tile tile(.clk(clk), .a(a), .o(o), .d(d));
+endmodule
+"""
+
+
+@pytest.mark.skipif(bool(build.missing()), reason=build.missing() or "all is there")
+def test_bits_that_never_move_are_found_through_hierarchy_and_registers(tmp_path: Path) -> None:
+    text = tmp_path / "crosstile_1x1-key.v"
+    text.write_text(CONSTANT)
+    known = ("a[1]", "b___05Fc[1]", "b___05Fc[2]", "b___05Fc[3]", "d", "kept")
+    outside = ("o[1]", "o[2]", "o[3]", "d")
+    assert verilator.constants(text) == {
+        *(("known", name) for name in known),
+        *((block, name) for block in ("tile", "top") for name in outside),
+    }
 
 
 @pytest.mark.parametrize(
@@ -84,6 +115,7 @@ def test_hits_of_several_processes_are_added_up(
     (raw / f"{report.REFERENCE}0.v").write_text(VERILOG)
     (raw / f"{report.REFERENCE}0-1.dat").write_text(DATA)
     (raw / f"{report.REFERENCE}0-2.dat").write_text(DATA.replace("' 0", "' 1"))
+    monkeypatch.setattr(verilator, "constants", lambda text: set())
     coverage = report.load(raw)
     assert coverage.hits["vectors"]["new held"] == 2
     assert coverage.group("vectors") == (1, 4)

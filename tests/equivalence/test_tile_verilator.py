@@ -120,7 +120,7 @@ def test_commands_that_fail(tmp_path: Path) -> None:
 
 @pytest.mark.coverage
 def test_soft_resets_at_more_moments(tmp_path: Path) -> None:
-    cases = [(f"cut {name}", seed) for name in tile_cases.CUT_COMMANDS for seed in range(4, 20)]
+    cases = [(f"cut {name}", seed) for name in tile_cases.CUT_COMMANDS for seed in range(4, 36)]
     check("tiny", cases, tmp_path)
 
 

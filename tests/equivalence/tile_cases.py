@@ -198,6 +198,33 @@ def wrong_use(spec: TileSpec) -> list[tuple[Any, ...]]:
     ]
 
 
+def any_codes(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
+    """Packets of anything that their bytes can say, some of them too long; most are refused.
+
+    For tiles of three rows or more.
+    """
+    rng = np.random.default_rng(seed)
+    steps: list[tuple[Any, ...]] = [("polarity", rng.integers(0, 2, spec.rows).tolist())]
+    steps.append(("known",))
+    sizes = {
+        Destination.ROWS: spec.rows - 1,
+        Destination.COLUMNS: spec.columns,
+        Destination.WEIGHTS: spec.columns,
+    }
+    commands = {
+        Destination.ROWS: ("command", Command.FORWARD, {}),
+        Destination.COLUMNS: ("command", Command.BACKWARD, {}),
+        Destination.WEIGHTS: ("command", Command.LOAD, {"first": 1}),
+    }
+    for turn in range(8):
+        for destination, size in sizes.items():
+            low, high = PACKET_CODES[destination]
+            codes = rng.integers(low, high + 1, size if turn < 4 else size + turn)
+            codes[turn % size] = (low, high)[turn % 2]
+            steps += [("late packet", destination, codes.tolist()), commands[destination]]
+    return steps
+
+
 def results_stay(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
     """A host that does not take results for a while, for any size.
 
@@ -672,6 +699,7 @@ SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
     ),
     "formats": lambda spec, seed: script(spec, seed, formats(spec, seed)),
     "far rows": lambda spec, seed: script(spec, seed, far_rows(spec)),
+    "any codes": lambda spec, seed: script(spec, seed, any_codes(spec, seed)),
     "wrong use": lambda spec, seed: script(spec, seed, wrong_use(spec)),
     "segments": through_segments,
     "example": lambda spec, seed: script(spec, seed, example(spec, seed)),

@@ -344,7 +344,7 @@ CLAIMS = [
           CONVERTER, "((use == Use.READ) & set_last)",
           "(use == Use.READ) | (use == Use.READ_ZERO)"),
 ]  # fmt: skip
-INDUCTION, DAMAGED, WITNESSES, TRANSFER = 4, 40, 44, 145
+INDUCTION, DAMAGED, WITNESSES, TRANSFER = 4, 40, 44, 165
 USERS = (rtl.tile, rtl.drive)
 
 
