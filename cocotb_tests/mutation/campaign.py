@@ -38,10 +38,9 @@ EARLY = (
     "codes and raw access",
 )  # fmt: skip
 """What finds much in few cycles."""
-CASES = [
-    (name, 1) for name in (*EARLY, *(name for name in tile_cases.SCRIPTS if name not in EARLY))
-]
-SEEDS = [(name, seed) for seed in (2, 3) for name in tile_cases.SCRIPTS]
+SCRIPTS = [name for name in tile_cases.SCRIPTS if tile_cases.fits(name, design.specs()[0])]
+CASES = [(name, 1) for name in (*EARLY, *(name for name in SCRIPTS if name not in EARLY))]
+SEEDS = [(name, seed) for seed in (2, 3) for name in SCRIPTS]
 STAGES = ("loop", "scripts", "proofs", "seeds")
 
 
