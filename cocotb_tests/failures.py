@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ from spec.tile import TileSpec
 from tests.equivalence import macro, tile_cases
 from tests.equivalence.tile_script import bring_up
 
-LIMIT_CYCLES = 60_000
+LIMIT_CYCLES = 150_000
 TIMEOUT_CYCLES = 90
 LATEST_CYCLES = 40
 """From a time-out to its answer at the bus, and from a command's write to its phase."""
@@ -61,6 +62,12 @@ CASES: tuple[tuple[str, Command, Phase], ...] = (
     (DISARMED, Command.TRANSFER, Phase.UPDATE),
 )
 """What fails, in which command, in which of its phases."""
+
+WAITS_CYCLES = (40, 75, 150, 300, 600, 1100, 2200)
+LONG_BITS = range(12, 32)
+LONG_CYCLES = 60
+"""What passes of a wait of 2^k cycles before it is ended otherwise."""
+PACKET, WEIGHTS, ROOM = "a packet", "weights", "room for a result"
 
 
 @cocotb.test()
@@ -131,6 +138,58 @@ class Failing:
                 await self.case(*case)
             except AssertionError as error:
                 raise AssertionError(f"{self.at}: {error}") from None
+
+        await self.waits()
+
+    async def waits(self) -> None:
+        """Each wait takes its register's cycles, to the cycle, whichever bits that has."""
+        driver, host = self.driver, self.host
+        await driver.write("MACRO_TIMEOUT", CYCLES=max(WAITS_CYCLES))
+        host.stalling, host.random = 0.0, random.Random(self.seed)
+        await ClockCycles(self.dut.aclk, 2)
+        for of in (PACKET, WEIGHTS, ROOM, SILENT, "an IDLE"):
+            if of == ROOM:
+                host.take(False)
+                await self.send(Destination.ROWS)
+                assert await self.command(Command.FORWARD) is Error.NONE
+                await self.send(Destination.ROWS)
+            more: set[int] = set()
+            for cycles in WAITS_CYCLES:
+                self.at = f"{of}, {cycles} cycles"
+                begun = await self.wait_for(of, cycles)
+                await host.interrupt()
+                more.add(round((get_sim_time("ns") - begun) / PERIOD_NS) - cycles)
+                error = await driver.answer()
+                right = {SILENT: Error.MACRO_TIMEOUT, "an IDLE": Error.NONE}
+                assert error is right.get(of, Error.STREAM_TIMEOUT), f"{self.at}: {error.name}"
+                await self.mend()
+                assert len(more) == 1, f"{self.at}: {sorted(more)} more than stated"
+            for bit in LONG_BITS:
+                self.at = f"{of}, 2^{bit} cycles"
+                await self.wait_for(of, 1 << bit)
+                await ClockCycles(self.dut.aclk, LONG_CYCLES)
+                assert (await driver.read("STATUS"))["BUSY"], f"{self.at}: over at once"
+                await driver.write("RESET", SOFT_RESET=1)
+                await self.mend()
+                await driver.write("IRQ_PENDING", DONE=1, ERROR=1)
+                if of == ROOM:
+                    await self.send(Destination.ROWS)
+            host.take(True)
+            await host.settle()
+
+    async def wait_for(self, of: str, cycles: int) -> float:
+        """A command that waits; the time at which it began."""
+        if of == SILENT:
+            await self.driver.write("MACRO_TIMEOUT", CYCLES=cycles)
+            self.failure, self.fails_at = SILENT, Phase.READ
+            assert await self.driver.start(Command.READ, first=0) == 0, "refused"
+        elif of == "an IDLE":
+            assert await self.driver.start(Command.IDLE, cycles=cycles) == 0, "refused"
+        else:
+            await self.driver.write("STREAM_TIMEOUT", CYCLES=cycles)
+            command = Command.LOAD if of == WEIGHTS else Command.FORWARD
+            assert await self.driver.start(command, first=0) == 0, "refused"
+        return get_sim_time("ns")
 
     async def command(self, command: Command, **fields: int) -> Error:
         """A whole command."""

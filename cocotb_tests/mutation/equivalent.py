@@ -70,7 +70,11 @@ class Prover:
         )
         made = cut_registers(json.loads((folder / "flat.json").read_text()), top, clock)
         (folder / "cut.json").write_text(json.dumps(made))
-        yosys.run("read_json cut.json; opt_expr; opt_clean; write_rtlil cut.il", folder)
+        # What a register starts with is none of it: its output is an input now.
+        yosys.run(
+            "read_json cut.json; setattr -unset init w:*; opt_expr; opt_clean; write_rtlil cut.il",
+            folder,
+        )
         ports = made["modules"][CUT]["ports"]
         self.inputs, self.outputs = (
             {n: len(p["bits"]) for n, p in ports.items() if p["direction"] == direction}

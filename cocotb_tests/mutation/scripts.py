@@ -28,7 +28,7 @@ from cocotb_tests.pins import Pins
 from cocotb_tests.tile import PERIOD_NS, RESET_CYCLES, verilog_tile
 from tests.equivalence import bus_cases, macro, tile_cases
 
-FAILURES = "failures"
+FAILURES = "failures and waits"
 """The name of `cocotb_tests.failures`, beside those of accesses and scripts."""
 STALLING = 0.3
 
