@@ -27,7 +27,7 @@ from spec.tile import TileSpec
 from tests.equivalence import macro, tile_cases
 from tests.equivalence.tile_script import bring_up
 
-LIMIT_CYCLES = 150_000
+LIMIT_CYCLES = 200_000
 TIMEOUT_CYCLES = 90
 LATEST_CYCLES = 40
 """From a time-out to its answer at the bus, and from a command's write to its phase."""
@@ -67,7 +67,20 @@ WAITS_CYCLES = (40, 75, 150, 300, 600, 1100, 2200)
 LONG_BITS = range(12, 32)
 LONG_CYCLES = 60
 """What passes of a wait of 2^k cycles before it is ended otherwise."""
-PACKET, WEIGHTS, ROOM = "a packet", "weights", "room for a result"
+MORE_CYCLES = 8300
+IDLE, BOTH = "an IDLE", {"new_rows": 1, "new_columns": 1}
+ROOM = {
+    "room for a FORWARD": (Command.FORWARD, Destination.ROWS),
+    "room for a BACKWARD": (Command.BACKWARD, Destination.COLUMNS),
+    "room for a READ": (Command.READ, None),
+}
+"""Waits for the host to take a result: the command, and the packet that waits with it."""
+PACKET: dict[str, tuple[Command, dict[str, int]]] = {
+    "a packet of FORWARD": (Command.FORWARD, {}),
+    "a packet of BACKWARD": (Command.BACKWARD, {}),
+    "a packet of UPDATE": (Command.UPDATE, BOTH),
+    "the weights of LOAD": (Command.LOAD, {"first": 0}),
+}
 
 
 @cocotb.test()
@@ -147,20 +160,21 @@ class Failing:
         await driver.write("MACRO_TIMEOUT", CYCLES=max(WAITS_CYCLES))
         host.stalling, host.random = 0.0, random.Random(self.seed)
         await ClockCycles(self.dut.aclk, 2)
-        for of in (PACKET, WEIGHTS, ROOM, SILENT, "an IDLE"):
-            if of == ROOM:
+        for of in (*PACKET, *ROOM, SILENT, IDLE):
+            waiting = ROOM[of][1] if of in ROOM else None
+            if of in ROOM:
                 host.take(False)
-                await self.send(Destination.ROWS)
-                assert await self.command(Command.FORWARD) is Error.NONE
-                await self.send(Destination.ROWS)
-            more: set[int] = set()
-            for cycles in WAITS_CYCLES:
+                assert await self.command(Command.READ, first=0) is Error.NONE
+            if waiting is not None:
+                await self.send(waiting)
+            more = set[int]()
+            for cycles in (*WAITS_CYCLES, *([MORE_CYCLES] if of in (IDLE, [*ROOM][-1]) else [])):
                 self.at = f"{of}, {cycles} cycles"
                 begun = await self.wait_for(of, cycles)
                 await host.interrupt()
                 more.add(round((get_sim_time("ns") - begun) / PERIOD_NS) - cycles)
                 error = await driver.answer()
-                right = {SILENT: Error.MACRO_TIMEOUT, "an IDLE": Error.NONE}
+                right = {SILENT: Error.MACRO_TIMEOUT, IDLE: Error.NONE}
                 assert error is right.get(of, Error.STREAM_TIMEOUT), f"{self.at}: {error.name}"
                 await self.mend()
                 assert len(more) == 1, f"{self.at}: {sorted(more)} more than stated"
@@ -172,8 +186,9 @@ class Failing:
                 await driver.write("RESET", SOFT_RESET=1)
                 await self.mend()
                 await driver.write("IRQ_PENDING", DONE=1, ERROR=1)
-                if of == ROOM:
-                    await self.send(Destination.ROWS)
+                if waiting is not None:
+                    await self.send(waiting)
+            await driver.write("RESET", SOFT_RESET=1)
             host.take(True)
             await host.settle()
 
@@ -182,13 +197,13 @@ class Failing:
         if of == SILENT:
             await self.driver.write("MACRO_TIMEOUT", CYCLES=cycles)
             self.failure, self.fails_at = SILENT, Phase.READ
-            assert await self.driver.start(Command.READ, first=0) == 0, "refused"
-        elif of == "an IDLE":
-            assert await self.driver.start(Command.IDLE, cycles=cycles) == 0, "refused"
+            command, fields = Command.READ, {"first": 0}
+        elif of == IDLE:
+            command, fields = Command.IDLE, {"cycles": cycles}
         else:
             await self.driver.write("STREAM_TIMEOUT", CYCLES=cycles)
-            command = Command.LOAD if of == WEIGHTS else Command.FORWARD
-            assert await self.driver.start(command, first=0) == 0, "refused"
+            command, fields = PACKET[of] if of in PACKET else (ROOM[of][0], {"first": 0})
+        assert await self.driver.start(command, **fields) == 0, "refused"
         return get_sim_time("ns")
 
     async def command(self, command: Command, **fields: int) -> Error:
