@@ -30,7 +30,7 @@ demo: $(READY) ## train on MNIST with the full cell, and leave the results in bu
 	$(BIN)/crosstile demo --out build/demo
 
 test: yosys ## run every test, on WORKERS processes (default 2)
-	$(BIN)/python -m pytest -n $(WORKERS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 # Models that count are built anew, so this takes several minutes.
 coverage: yosys ## functional, line and toggle coverage of the tile; build/coverage, docs/coverage.md
