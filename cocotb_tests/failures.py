@@ -1,4 +1,4 @@
-"""Commands that the array, its supply or the host fails, at a tile on Verilator.
+"""Commands that the array, its supply or the host fails or keeps waiting, on Verilator.
 
 CROSSTILE_JOB names a JSON file: {"spec": a name of tile_cases.SPECS, "seed"}.
 """
@@ -63,24 +63,26 @@ CASES: tuple[tuple[str, Command, Phase], ...] = (
 )
 """What fails, in which command, in which of its phases."""
 
-WAITS_CYCLES = (40, 75, 150, 300, 600, 1100, 2200)
+WAITS_CYCLES, MORE_CYCLES = (40, 75, 150, 300, 600, 1100, 2200), 8300
+"""Waits that are measured; the last of two counters alone."""
 LONG_BITS = range(12, 32)
+"""Of waits that are too long to be measured, 2^k cycles: they must not be over at once."""
 LONG_CYCLES = 60
-"""What passes of a wait of 2^k cycles before it is ended otherwise."""
-MORE_CYCLES = 8300
-IDLE, BOTH = "an IDLE", {"new_rows": 1, "new_columns": 1}
-ROOM = {
-    "room for a FORWARD": (Command.FORWARD, Destination.ROWS),
-    "room for a BACKWARD": (Command.BACKWARD, Destination.COLUMNS),
-    "room for a READ": (Command.READ, None),
-}
-"""Waits for the host to take a result: the command, and the packet that waits with it."""
+"""What passes of these before they are ended otherwise."""
+IDLE, READ_ROOM = "an IDLE", "room for a READ"
 PACKET: dict[str, tuple[Command, dict[str, int]]] = {
     "a packet of FORWARD": (Command.FORWARD, {}),
     "a packet of BACKWARD": (Command.BACKWARD, {}),
-    "a packet of UPDATE": (Command.UPDATE, BOTH),
+    "a packet of UPDATE": (Command.UPDATE, {"new_rows": 1, "new_columns": 1}),
     "the weights of LOAD": (Command.LOAD, {"first": 0}),
 }
+"""Waits for a packet: the command and its fields."""
+ROOM = {
+    "room for a FORWARD": (Command.FORWARD, Destination.ROWS),
+    "room for a BACKWARD": (Command.BACKWARD, Destination.COLUMNS),
+    READ_ROOM: (Command.READ, None),
+}
+"""Waits for the host to take a result: the command, and the packet that waits with it."""
 
 
 @cocotb.test()
@@ -151,7 +153,6 @@ class Failing:
                 await self.case(*case)
             except AssertionError as error:
                 raise AssertionError(f"{self.at}: {error}") from None
-
         await self.waits()
 
     async def waits(self) -> None:
@@ -168,7 +169,7 @@ class Failing:
             if waiting is not None:
                 await self.send(waiting)
             more = set[int]()
-            for cycles in (*WAITS_CYCLES, *([MORE_CYCLES] if of in (IDLE, [*ROOM][-1]) else [])):
+            for cycles in (*WAITS_CYCLES, *([MORE_CYCLES] if of in (IDLE, READ_ROOM) else [])):
                 self.at = f"{of}, {cycles} cycles"
                 begun = await self.wait_for(of, cycles)
                 await host.interrupt()

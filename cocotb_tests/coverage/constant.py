@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from cocotb_tests import build
 
 SCRIPT = (
-    "read_verilog design.v; hierarchy -top {top}; proc; flatten; opt -full; "
+    "read_verilog design.v; hierarchy -top {top}; proc; flatten; opt -fine; "
     "write_json -noscopeinfo netlist.json"
 )
 

@@ -100,9 +100,8 @@ HEAD = """\
 `make mutate` writes this page. The Verilog of a small tile is damaged in {mutants} places, drawn by
 a fixed seed from the cells of every block in proportion, before any test was tuned
 (`cocotb_tests/mutation/mutants.json`), and anew by the same seed where the Verilog changes. Yosys
-puts all of them in one netlist, where an input
-chooses one. Each is a bit of a cell's port that is inverted, stuck at 0 or 1, or inverted where
-another bit of the port is 0 or 1.
+puts all of them in one netlist, where an input chooses one. Each is a bit of a cell's port that is
+inverted, stuck at 0 or 1, or inverted where another bit of the port is 0 or 1.
 
 - *loop*: a {network} network is trained through two such tiles for a few examples, with
   transfers to both polarities, in lockstep with golden. The meter at the pins is outside of the

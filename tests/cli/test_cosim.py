@@ -50,6 +50,7 @@ def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
 
 def command(data: Path, out: Path, *more: object) -> list[str]:
     words = ("cosim", "--data-dir", data, "--network", "9,4,3", "--examples", 30, "--out", out)
+    # The cell that neither the demo nor tests/closed_loop trains through its Verilog.
     settings = ("--cell", "ideal", "--set", "transfer_interval=12")
     return [str(word) for word in (*words, *settings, *more)]
 

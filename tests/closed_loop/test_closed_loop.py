@@ -21,7 +21,6 @@ from tests.closed_loop.damages import DAMAGES, shell
 
 CACHE = Path(__file__).parents[2] / "build" / "verilator"
 LAYERS = [9, 4, 3]
-HIDDEN: dict[str, Any] = {"hidden": (4,)}
 HARD = {
     "stream_mode": "stochastic", "transfer_interval": "12", "leak_tau_ns": "3e4",
     "leak_tick_ns": "480", "stuck_fraction": "0.1",
@@ -56,9 +55,9 @@ def simulate(run: Run, folder: Path, damages: tuple[int, ...] = (0,)) -> list[di
     return session.simulate(*model(run), run, folder, lambda _: None, damages)
 
 
-def run_of(data: Path, examples: int = 28, **options: Any) -> Run:
+def run_of(data: Path, examples: int = 28, hidden: tuple[int, ...] = (4,), **options: Any) -> Run:
     settings = HARD | options.pop("settings", {})
-    return Run(data_dir=str(data), examples=examples, settings=settings, **HIDDEN | options)
+    return Run(data_dir=str(data), hidden=hidden, examples=examples, settings=settings, **options)
 
 
 @pytest.mark.parametrize(

@@ -260,7 +260,9 @@ def test_icarus_plays_it_without_python(recorded: tuple[Any, Any, Path], tmp_pat
     assert (code, said.splitlines()[-1]) == (0, "PASS 80 orders")
     for name, says in (
         ("another step", "step_codes of set: expected"),
+        ("a column not worked", "active of reset, line 0: expected 1, got 0"),
         ("a select that moves", "a select or a swap moves within a phase"),
+        ("a SET nobody asked for", "expected precharge, got set"),
     ):
         number = next(n for n, damage in enumerate(DAMAGES, 1) if damage.name == name)
         code, said = icarus(tmp_path, design(number))

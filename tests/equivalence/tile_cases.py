@@ -341,10 +341,7 @@ def restored(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
 
 
 def half_held(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
-    """UPDATEs where one side alone has a vector, and INITs whose range misses the row begun.
-
-    For tiles of three rows or more.
-    """
+    """UPDATEs where one side alone has a vector; for tiles of three rows or more."""
     rng = np.random.default_rng(seed)
     rows, columns, high = spec.rows, spec.columns, spec.column_code.high
     vectors = {
@@ -360,10 +357,18 @@ def half_held(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
         ("known",),
     ]
     for command, vector in vectors.items():
-        other = "new_rows" if command is Command.FORWARD else "new_columns"
+        held = "new_rows" if command is Command.FORWARD else "new_columns"
         steps += [("soft reset",), ("packet", *vector), ("command", command, {})]
-        # The side that is new is the one that is held, so that the other is still missing.
-        steps += [("command", Command.UPDATE, {}), ("command", Command.UPDATE, {other: True})]
+        # That the side held is asked for anew too leaves the other missing.
+        steps += [("command", Command.UPDATE, {}), ("command", Command.UPDATE, {held: True})]
+    return steps
+
+
+def missed_rows(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
+    """Forced INITs whose range misses the row begun; for tiles of three rows or more."""
+    rng = np.random.default_rng(seed)
+    rows, columns = spec.rows, spec.columns
+    steps: list[tuple[Any, ...]] = [("polarity", rng.integers(0, 2, rows).tolist()), ("known",)]
     for row in range(rows):
         codes = rng.integers(-9, 10, columns).tolist()
         steps += [("soft reset",), ("journal", row, 1, Kind.TRANSFER, codes)]
@@ -374,8 +379,7 @@ def half_held(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
             for last in range(first, rows)
             if not first <= row <= last
         ]
-        steps.append(("command", Command.ABORT, {}))
-        steps.append(("command", Command.RESUME, {}))
+        steps += [("command", Command.ABORT, {}), ("command", Command.RESUME, {})]
     return steps
 
 
@@ -739,6 +743,7 @@ SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
     "formats": lambda spec, seed: script(spec, seed, formats(spec, seed)),
     "far rows": lambda spec, seed: script(spec, seed, far_rows(spec)),
     "half held": lambda spec, seed: script(spec, seed, half_held(spec, seed)),
+    "missed rows": lambda spec, seed: script(spec, seed, missed_rows(spec, seed)),
     "any codes": lambda spec, seed: script(spec, seed, any_codes(spec, seed)),
     "wrong use": lambda spec, seed: script(spec, seed, wrong_use(spec)),
     "segments": through_segments,

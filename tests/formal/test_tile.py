@@ -240,11 +240,9 @@ class WholeTransfer(Joined):
             word = table[name].pack(**content) if isinstance(content, dict) else content
             now = implies(step == place, (axil.awaddr == table[name].offset) & (axil.wdata == word))
             self.assume(m, now)
-        with m.If(axil.bvalid & axil.bready):
-            m.d.sync += step.eq(step + 1)
         sent = Signal(2)  # the address and the word of this write
         with m.If(axil.bvalid & axil.bready):
-            m.d.sync += sent.eq(0)
+            m.d.sync += [step.eq(step + 1), sent.eq(0)]
         with m.Else():
             taken = Cat(axil.awvalid & axil.awready, axil.wvalid & axil.wready)
             m.d.sync += sent.eq(sent | taken)

@@ -76,9 +76,12 @@ class Section:
 
     def keys(self) -> list[str]:
         """What tests/formal/times.py knows its runs by."""
+        return [*self.proof_keys, *self.cover_keys, self.damage_key]
+
+    @property
+    def proof_keys(self) -> list[str]:
         name = self.harness.__name__
-        runs = [times.key(name, method, depth, only) for method, depth, only in self.proofs]
-        return [*runs, *self.cover_keys, self.damage_key]
+        return [times.key(name, method, depth, only) for method, depth, only in self.proofs]
 
     @property
     def covers(self) -> list[tuple[str, int]]:
@@ -96,8 +99,7 @@ class Section:
     def cells(self, took: times.Times) -> list[str]:
         """How it is proven, covered and damaged, each with its seconds."""
         proofs, covers = [], []
-        for method, depth, only in self.proofs:
-            name = times.key(self.harness.__name__, method, depth, only)
+        for (method, depth, only), name in zip(self.proofs, self.proof_keys, strict=True):
             of = f" of {', '.join(f'`{one}`' for one in only)}" if only else ""
             proofs.append(f"{PRODUCT[method]} {depth}{of}, {seconds(took, name)}")
         for place, ((_, depth), name) in enumerate(zip(self.covers, self.cover_keys, strict=True)):
