@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import random
 import warnings
+from collections.abc import Sequence
 from typing import Any
 
 import cocotb
-from cocotb.triggers import ClockCycles, RisingEdge
+from cocotb.triggers import ClockCycles, FallingEdge, RisingEdge
 
 # It is written for cocotb 1, and would fill the log before it says anything else.
 warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"cocotbext\.")
@@ -24,6 +25,7 @@ from cocotbext.axi import (  # noqa: E402
     AxiStreamSource,
 )
 
+from golden.digital.axi_stream import Beat  # noqa: E402
 from spec.registers import WORD_BYTES  # noqa: E402
 
 INPUT_CYCLES = 5
@@ -56,7 +58,7 @@ class AxiHost:
         """Forget all packets, and draw the pauses from a new stream."""
         self.random, self.stalling = random.Random(seed), stalling
         self.packets: list[tuple[int, bytes]] = []
-        self.takes = True
+        self.takes, self.holds = True, False
         self.source.clear()
         self.sink.clear()
 
@@ -64,7 +66,9 @@ class AxiHost:
         edge = RisingEdge(self.dut.aclk)
         while True:
             for channel in self.channels:
-                channel.pause = self.random.random() < self.stalling
+                pause = self.random.random() < self.stalling
+                if channel is not self.source or not self.holds:
+                    channel.pause = pause
             self.sink.pause = self.sink.pause or not self.takes
             await edge
 
@@ -90,6 +94,33 @@ class AxiHost:
     async def send(self, destination: int, packet: bytes) -> None:
         """Offer a packet; returns at once."""
         self.source.send_nowait(AxiStreamFrame(packet, tdest=int(destination)))
+
+    def offer(self, beats: Sequence[Beat], held: bool = False) -> None:
+        """Offer a packet of any beats; returns at once. `held`: it waits for `one_beat`."""
+        self.holds = held
+        self.source.pause = self.source.pause or held
+        lanes = range(len(beats[0].data))
+        self.source.send_nowait(
+            AxiStreamFrame(
+                b"".join(beat.data for beat in beats),
+                tkeep=[beat.keep >> lane & 1 for beat in beats for lane in lanes],
+                tdest=[beat.destination for beat in beats for _ in lanes],
+            )
+        )
+
+    async def one_beat(self) -> None:
+        """Give a beat of what is held, and wait until it has been taken.
+
+        What comes behind it waits until `holds` is False again.
+        """
+        dut, between_edges = self.dut, FallingEdge(self.dut.aclk)
+        await between_edges
+        self.source.pause = False
+        await between_edges
+        self.source.pause = True
+        while not (int(dut.s_axis_tvalid.value) and int(dut.s_axis_tready.value)):
+            await between_edges
+        await RisingEdge(dut.aclk)
 
     async def sent(self) -> None:
         """Wait until all packets offered have been taken."""

@@ -112,10 +112,11 @@ def test_accesses(case: str, tmp_path: Path) -> None:
     assert list(zip(accesses, found, strict=True)) == expected
 
 
-def test_commands_that_fail(tmp_path: Path) -> None:
-    (tmp_path / "job.json").write_text(json.dumps({"spec": "tiny", "seed": 1}))
+@pytest.mark.parametrize("bench", ["failures", "waits", "packets"])
+def test_what_no_script_says(bench: str, tmp_path: Path) -> None:
+    (tmp_path / "job.json").write_text(json.dumps({"spec": "tiny", "bench": bench, "seed": 1}))
     settings = {"CROSSTILE_JOB": str(tmp_path / "job.json")}
-    model("tiny").run("cocotb_tests.failures", tmp_path, settings)
+    model("tiny").run("cocotb_tests.directed.run", tmp_path, settings)
 
 
 @pytest.mark.coverage

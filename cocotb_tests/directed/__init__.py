@@ -1,0 +1,1 @@
+"""Benches of a tile on Verilator for what no script says: failures, waits, packets of any beats."""
