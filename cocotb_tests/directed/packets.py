@@ -100,6 +100,7 @@ async def told(bench: Bench, error: Error) -> None:
     found = Error((await bench.driver.read("ERROR"))["VECTOR_ERROR"])
     assert found is error, f"{found.name}, not {error.name}"
     await bench.driver.write("ERROR")
+    await bench.driver.write("IRQ_PENDING", ERROR=1)
 
 
 async def refused(bench: Bench, beats: list[Beat]) -> None:

@@ -19,9 +19,9 @@ from typing import Any
 
 from cocotb_tests import build, launch
 from cocotb_tests.closed_loop import session
+from cocotb_tests.directed.run import BENCHES
 from cocotb_tests.mutation import design, draw, equivalent, netlist, replay
 from cocotb_tests.mutation.draw import Mutant
-from cocotb_tests.mutation.scripts import FAILURES
 from golden.training.checkpoint import write_atomically
 from tests.equivalence import bus_cases, tile_cases
 
@@ -34,7 +34,7 @@ TIMES = 3
 """A case may take so many times the undamaged tile's cycles, and SPARE_CYCLES more."""
 BENCH = "cocotb_tests.mutation.scripts"
 EARLY = (
-    *bus_cases.CASES, "far rows", "interruptions", "wrong use", "restored", FAILURES, "formats",
+    *bus_cases.CASES, "far rows", "interruptions", "wrong use", "restored", *BENCHES, "formats",
     "codes and raw access",
 )  # fmt: skip
 """What finds much in few cycles."""

@@ -20,16 +20,16 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, FallingEdge, Timer, select
 from cocotb.utils import get_sim_time
 
-from cocotb_tests import bus, failures
+from cocotb_tests import bus
 from cocotb_tests.axi_host import AxiHost
 from cocotb_tests.closed_loop.verilog import DAMAGE
+from cocotb_tests.directed import bench as directed
+from cocotb_tests.directed.run import BENCHES
 from cocotb_tests.mutation import design, replay
 from cocotb_tests.pins import Pins
 from cocotb_tests.tile import PERIOD_NS, RESET_CYCLES, verilog_tile
 from tests.equivalence import bus_cases, macro, tile_cases
 
-FAILURES = "failures and waits"
-"""The name of `cocotb_tests.failures`, beside those of accesses and scripts."""
 STALLING = 0.3
 
 
@@ -82,8 +82,8 @@ async def difference(host: AxiHost, pins: Pins, name: str, seed: int, limit: int
     """None where the tile does in this case what golden does; else what it does not."""
     spec = design.specs()[0]
     try:
-        if name == FAILURES:
-            await failures.failures(host, pins, spec, seed, limit)
+        if name in BENCHES:
+            await directed.run(directed.Bench(host, pins, spec, seed), BENCHES[name], limit)
         elif name in bus_cases.CASES:
             await accesses(host, name, seed, limit)
         else:

@@ -109,6 +109,8 @@ class CommandPort:
         """Offsets were auto-zeroed or written since aresetn."""
         self.forwards = 0
         """FORWARD commands answered without error."""
+        self.vector_error = Error.NONE
+        """What was wrong with the first packet that failed since `clear_errors`."""
         self.results: list[tuple[Destination, IntArray]] = []
         self.result_waits = False
         """A result has not been taken: there is no room for another."""
@@ -162,6 +164,8 @@ class CommandPort:
         if destination in self._waiting:
             return False
         self._waiting[destination] = packet
+        if self.vector_error is Error.NONE:
+            self.vector_error = self._fault(destination, packet)
         return True
 
     def take_results(self, takes: bool) -> None:
@@ -388,6 +392,10 @@ class CommandPort:
         self.unknown, self.covered = True, 0
 
     # -- the host's writes -------------------------------------------------------------------
+
+    def clear_errors(self) -> None:
+        """Any write to ERROR."""
+        self.vector_error = Error.NONE
 
     def polarity_valid(self) -> None:
         """POLARITY_VALID: the state is known. `covered` is 0 whenever it is."""

@@ -211,6 +211,10 @@ class PinMacro:
             if not self.done:
                 self._strobe(pins)
                 self.done = True
+            if self._driving > self.spec.host.synchroniser_flops:
+                raise Wrong(f"{phase.name} goes on after its answer")
+            # It is seen behind the synchroniser here too, and ends the request with the next edge.
+            self._driving += self.ready
             answer.ready = self._ready()
         else:
             self._convert(pins, answer)

@@ -383,6 +383,52 @@ def missed_rows(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
     return steps
 
 
+def raw_rows(spec: TileSpec) -> list[tuple[Any, ...]]:
+    """PROGRAM with many step codes, and what makes a state known that raw access has lost.
+
+    With BRINGUP, for tiles of three rows or more.
+    """
+    last, forward = spec.rows - 1, ("command", Command.FORWARD, {})
+    steps: list[tuple[Any, ...]] = [("known",)]
+    for place, code in enumerate((1, 2, 0x0F, 0x55, 0xAA, 0xF1, 0xFF)):
+        row = {"first": place % spec.rows}
+        minus = place % 3 == 0
+        steps.append(("command", Command.PROGRAM, {**row, "step_code": code, "minus": minus}))
+    for ranges in ([(0, last - 1), (last, last)], [(1, last), (0, 0), (1, last)]):
+        steps.append(("command", Command.PRECHARGE, {"first": 0}))
+        for first, to in ranges:
+            # Not known before the last of them.
+            steps += [forward, ("command", Command.INIT, {"first": first, "last": to})]
+        steps += [("packet", Destination.ROWS, [spec.row_code.high] * last), forward]
+    return steps
+
+
+def queued(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
+    """Packets that wait behind others, and commands close upon others; three rows or more."""
+    rng = np.random.default_rng(seed)
+    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
+
+    def queue(destination: Destination) -> tuple[Any, ...]:
+        if destination is Destination.ROWS:
+            codes = rng.integers(1, spec.row_code.high + 1, rows - 1)
+        else:
+            codes = rng.integers(-high, high + 1, columns)
+        return "queue", destination, codes.tolist()
+
+    forward, backward = ("command", Command.FORWARD, {}), ("command", Command.BACKWARD, {})
+    update = ("command", Command.UPDATE, {"new_rows": True, "new_columns": True})
+    steps: list[tuple[Any, ...]] = [("polarity", rng.integers(0, 2, rows).tolist()), ("known",)]
+    for _ in range(2):
+        steps += [*(queue(Destination.ROWS) for _ in range(3)), forward, forward, forward]
+        steps += [*(queue(Destination.COLUMNS) for _ in range(3)), backward, backward, backward]
+        # Columns come first, and another vector of rows while they wait.
+        steps += [queue(Destination.COLUMNS), queue(Destination.ROWS), queue(Destination.ROWS)]
+        steps += [update, backward, forward]
+    for _ in range(8):
+        steps += [("results", False), ("repeated", Command.READ, {"first": 1}), ("results", True)]
+    return steps
+
+
 def far_rows(spec: TileSpec) -> list[tuple[Any, ...]]:
     """Rows beyond the tile, by each bit of their registers."""
     steps: list[tuple[Any, ...]] = [("known",)]
@@ -741,6 +787,8 @@ SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
         BRINGUP=1,
     ),
     "formats": lambda spec, seed: script(spec, seed, formats(spec, seed)),
+    "raw rows": lambda spec, seed: script(spec, seed, raw_rows(spec), BRINGUP=1),
+    "queued": lambda spec, seed: script(spec, seed, queued(spec, seed)),
     "far rows": lambda spec, seed: script(spec, seed, far_rows(spec)),
     "half held": lambda spec, seed: script(spec, seed, half_held(spec, seed)),
     "missed rows": lambda spec, seed: script(spec, seed, missed_rows(spec, seed)),

@@ -43,13 +43,15 @@ class Script:
     """A tile's configuration after aresetn, and the steps.
 
     Steps: ("command", Command, fields), ("packet", destination, codes), ("late packet", ...), which
-    comes while the next command waits for it, ("polarity", bits), ("soft reset",), ("results",
-    takes): whether the host takes them from then on, ("known",): POLARITY_VALID, ("write",
-    register of `WRITTEN`, fields), ("offsets", of FORWARD, of BACKWARD), ("journal", row, p_new,
-    Kind, codes), ("control", fields): some of CONTROL's change, ("arm", bit), ("safe", bit): the
-    pin analog_safe, ("abort", Command, fields, cycles): ABORT comes so many cycles after its start,
-    ("status",): its bits of `STATUS` are an answer, and, once, ("cut", Command, fields, cycles): a
-    command that a soft reset ends some cycles after its start.
+    comes while the next command waits for it, ("queue", destination, codes): a packet that goes in
+    when there is room, those behind it later, ("repeated", Command, fields): a command that is
+    written until it has been taken twice, of which the second answer counts, ("polarity", bits),
+    ("soft reset",), ("results", takes): whether the host takes them from then on, ("known",):
+    POLARITY_VALID, ("write", register of `WRITTEN`, fields), ("offsets", of FORWARD, of BACKWARD),
+    ("journal", row, p_new, Kind, codes), ("control", fields): some of CONTROL's change, ("arm",
+    bit), ("safe", bit): the pin analog_safe, ("abort", Command, fields, cycles): ABORT comes so
+    many cycles after its start, ("status",): its bits of `STATUS` are an answer, and, once, ("cut",
+    Command, fields, cycles): a command that a soft reset ends some cycles after its start.
     """
 
     spec: TileSpec
@@ -288,6 +290,7 @@ def golden_tile(
     ABORT came.
     """
     spec, macro = script.spec, Recorded(array)
+    queue: list[tuple[Destination, np.ndarray]] = []
     control = TileController(
         spec, macro, script.set_table, script.states, hidden=bool(script.control["HIDDEN"])
     )
@@ -305,23 +308,36 @@ def golden_tile(
         Destination.COLUMNS: port.send_columns,
         Destination.WEIGHTS: port.send_weights,
     }
+
+    def enter() -> None:
+        while queue and send[queue[0][0]](queue[0][1]):
+            queue.pop(0)
+
     for kind, *arguments in script.steps:
-        if kind == "command":
+        if kind in ("command", "repeated"):
             command, fields = arguments
-            if watch is not None:
-                watch.before(port, macro, command, fields)
-            answer = port.execute(command, **fields)
-            if watch is not None:
-                watch.after(answer)
+            for _ in range(1 if kind == "command" else 2):
+                if watch is not None:
+                    watch.before(port, macro, command, fields)
+                answer = port.execute(command, **fields)
+                if watch is not None:
+                    watch.after(answer)
+                enter()
+            if kind == "repeated":
+                port.clear_errors()
             found.answers.append(answer)
             for destination, codes in port.results[sent:]:
                 found.packets.append((destination, _packet(script, modes, destination, codes)))
             sent = len(port.results)
         elif kind in ("packet", "late packet"):
             send[arguments[0]](np.array(arguments[1], np.int64))
+        elif kind == "queue":
+            queue.append((arguments[0], np.array(arguments[1], np.int64)))
+            enter()
         elif kind == "polarity":
             for row, bit in enumerate(arguments[0]):
                 found.answers.append(port.write_polarity(row, bit))
+                port.clear_errors()
         elif kind == "abort":
             found.aborted.append(aborted[len(found.aborted)])
             answer = aborted_in_row(port, found.aborted[-1], *arguments[:2])
@@ -385,6 +401,7 @@ def golden_tile(
             for count in (*(getattr(counters, name) for name in COUNTERS), port.forwards)
         ],
         "unknown": int(port.unknown),
+        "vector_error": int(port.vector_error),
         **array_state(array),
     }  # fmt: skip
     found.events = macro.events
@@ -563,6 +580,20 @@ async def run(script: Script, host: Host) -> Found:
             await host.send(arguments[0], packet)
             if arguments[0] is not Destination.WEIGHTS:
                 await host.sent()
+        elif kind == "queue":
+            packet = vector_input.encoded(arguments[0], np.array(arguments[1], np.int64))
+            await host.send(arguments[0], packet)
+        elif kind == "repeated":
+            command, fields = arguments
+            assert await driver.start(command, **fields) == 0
+            # Refused with BUSY until the first one is over.
+            while await driver.write("COMMAND", OPCODE=command):
+                pass
+            while (await driver.read("STATUS"))["BUSY"]:
+                pass
+            await driver.write("IRQ_PENDING", DONE=1, ERROR=1)
+            found.answers.append(Error((await driver.read("ERROR"))["COMMAND_ERROR"]))
+            await driver.write("ERROR")
         elif kind == "late packet":
             late.append((arguments[0], arguments[1]))
         elif kind == "polarity":
@@ -643,5 +674,6 @@ async def run(script: Script, host: Host) -> Found:
         ),
         "counters": counters,
         "unknown": status["UNKNOWN"],
+        "vector_error": (await driver.read("ERROR"))["VECTOR_ERROR"],
     }
     return found
