@@ -84,6 +84,15 @@ async def waits(bench: Bench) -> None:
         await rest(bench, of, destination)
 
 
+async def begun(bench: Bench, of: str, cycles: int) -> None:
+    """A wait that goes on; the host's channels do not pause."""
+    bench.host.stalling = 0.0
+    await ClockCycles(bench.dut.aclk, 2)
+    await prepared(bench, of)
+    await begin(bench, of, cycles)
+    await ClockCycles(bench.dut.aclk, LONG_CYCLES)
+
+
 async def prepared(bench: Bench, of: str) -> None:
     """What a wait needs: a result in the way, vectors."""
     if of in ROOM:

@@ -20,7 +20,7 @@ from typing import Any
 from cocotb_tests import build, launch
 from cocotb_tests.closed_loop import session
 from cocotb_tests.directed.run import BENCHES
-from cocotb_tests.mutation import design, draw, equivalent, netlist, replay
+from cocotb_tests.mutation import design, draw, equivalent, long_waits, netlist, replay
 from cocotb_tests.mutation.draw import Mutant
 from golden.training.checkpoint import write_atomically
 from tests.equivalence import bus_cases, tile_cases
@@ -41,7 +41,7 @@ EARLY = (
 SCRIPTS = [name for name in tile_cases.SCRIPTS if tile_cases.fits(name, design.specs()[0])]
 CASES = [(name, 1) for name in (*EARLY, *(name for name in SCRIPTS if name not in EARLY))]
 SEEDS = [(name, seed) for seed in (2, 3) for name in SCRIPTS]
-STAGES = ("loop", "scripts", "proofs", "seeds")
+STAGES = ("loop", "scripts", "proofs", "seeds", "waits")
 
 
 class Campaign:
@@ -81,6 +81,7 @@ class Campaign:
         self._scripts("scripts", CASES)
         self._proofs()
         self._scripts("seeds", SEEDS)
+        self._long_waits()
 
     # -- verdicts --------------------------------------------------------------------------------
 
@@ -231,6 +232,23 @@ class Campaign:
             for job in jobs:
                 job.result()
         shutil.rmtree(self.folder / stage, ignore_errors=True)
+
+    def _long_waits(self) -> None:
+        left = self._left("waits")
+        if not left:
+            return
+        model = build.build(self.text, design.top(), self.cache)
+        cases = [(name, 1) for name in long_waits.CASES]
+        self._record(model, cases)
+        traces = {case[0]: self.folder / "traces" / _case(case) for case in cases}
+        waits = long_waits.LongWaits(model, design.specs()[0], traces)
+
+        def work(mutant: Mutant) -> None:
+            self._note("waits", mutant.number, waits.difference(mutant.number))
+            self._say("waits")
+
+        with ThreadPoolExecutor(self.workers) as pool:
+            list(pool.map(work, left))
 
     # -- proofs ----------------------------------------------------------------------------------
 

@@ -30,8 +30,8 @@ def inputs(spec: TileSpec) -> list[str]:
     return [name for name, (way, _) in ports.items() if way == "input" and name != "aclk"]
 
 
-def program(spec: TileSpec) -> str:
-    """The C++ of it: trace, its cycles, and mutants; a line each with the cycle that differs."""
+def program(spec: TileSpec, source: str) -> str:
+    """The C++ of `source` for a tile."""
     given = inputs(spec)
     shown = [name for name, (way, _) in top_ports(spec).items() if way == "output"]
     lines = {
@@ -39,19 +39,22 @@ def program(spec: TileSpec) -> str:
         "TAKE": " ".join(f"o[{place}] = tile.{name};" for place, name in enumerate(shown)),
         "INPUTS": str(len(given)), "OUTPUTS": str(len(shown)), "DAMAGE": DAMAGE,
     }  # fmt: skip
-    text = SOURCE
+    text = source
     for name, value in lines.items():
         text = text.replace(f"@{name}@", value)
     return text
 
 
-def make(model: build.Model, spec: TileSpec) -> Path:
-    """The program, in the folder of the model of the tile, from whose netlist it is."""
-    folder = model.folder / PROGRAM
-    if not (folder / PROGRAM).exists():
+def make(model: build.Model, spec: TileSpec, name: str = PROGRAM, source: str = "") -> Path:
+    """The program of `source`, in the folder of the model of the tile, from whose netlist it is.
+
+    Else that of this file: trace, its cycles, and mutants; a line each with the cycle that differs.
+    """
+    folder = model.folder / name
+    if not (folder / name).exists():
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
-        (folder / "main.cpp").write_text(program(spec))
+        (folder / "main.cpp").write_text(program(spec, source or SOURCE))
         shutil.copy(model.folder / "netlist.v", folder)
         made = folder / "made"
         build.run_tool(
@@ -62,8 +65,8 @@ def make(model: build.Model, spec: TileSpec) -> Path:
             folder,
         )  # fmt: skip
         build.run_tool(["make", "-s", f"-j{build.JOBS}", "-f", "Vtop.mk", *build.MAKE], folder)
-        made.rename(folder / PROGRAM)
-    return folder / PROGRAM
+        made.rename(folder / name)
+    return folder / name
 
 
 def differing(program: Path, trace: Path, spec: TileSpec, numbers: Sequence[int]) -> set[int]:

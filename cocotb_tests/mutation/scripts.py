@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 from array import array
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,9 @@ from cocotb_tests import bus
 from cocotb_tests.axi_host import AxiHost
 from cocotb_tests.closed_loop.verilog import DAMAGE
 from cocotb_tests.directed import bench as directed
+from cocotb_tests.directed import waits
 from cocotb_tests.directed.run import BENCHES
-from cocotb_tests.mutation import design, replay
+from cocotb_tests.mutation import design, long_waits, replay
 from cocotb_tests.pins import Pins
 from cocotb_tests.tile import PERIOD_NS, RESET_CYCLES, verilog_tile
 from tests.equivalence import bus_cases, macro, tile_cases
@@ -82,7 +84,10 @@ async def difference(host: AxiHost, pins: Pins, name: str, seed: int, limit: int
     """None where the tile does in this case what golden does; else what it does not."""
     spec = design.specs()[0]
     try:
-        if name in BENCHES:
+        if name in long_waits.CASES:
+            wait = partial(waits.begun, **long_waits.CASES[name])
+            await directed.run(directed.Bench(host, pins, spec, seed), wait, limit)
+        elif name in BENCHES:
             await directed.run(directed.Bench(host, pins, spec, seed), BENCHES[name], limit)
         elif name in bus_cases.CASES:
             await accesses(host, name, seed, limit)

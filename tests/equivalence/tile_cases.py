@@ -788,7 +788,7 @@ SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
     ),
     "formats": lambda spec, seed: script(spec, seed, formats(spec, seed)),
     "raw rows": lambda spec, seed: script(spec, seed, raw_rows(spec), BRINGUP=1),
-    "queued": lambda spec, seed: script(spec, seed, queued(spec, seed)),
+    "queued": lambda spec, seed: script(spec, seed, queued(spec, seed), HIDDEN=0),
     "far rows": lambda spec, seed: script(spec, seed, far_rows(spec)),
     "half held": lambda spec, seed: script(spec, seed, half_held(spec, seed)),
     "missed rows": lambda spec, seed: script(spec, seed, missed_rows(spec, seed)),
