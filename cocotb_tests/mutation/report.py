@@ -6,11 +6,11 @@ import json
 from pathlib import Path
 from typing import Any
 
-from cocotb_tests.mutation import draw
+from cocotb_tests.mutation import draw, long_waits
 from cocotb_tests.mutation.design import LAYERS, top
 
 BAR_PERCENT = 95.0
-COLUMNS = ("mutants", "loop", "scripts", "equivalent", "alive")
+COLUMNS = ("mutants", "loop", "scripts", "waits", "equivalent", "alive")
 DOCUMENT = Path("docs") / "mutation.md"
 
 
@@ -26,11 +26,11 @@ def result(stages: Stages) -> dict[str, Any]:
         lines = {stage: found.get(mutant.number) for stage, found in stages.items()}
         ended = {stage: line and line["killed"] for stage, line in lines.items()}
         scripts = ended["scripts"] or ended["seeds"]
-        if ended["loop"] or scripts:
-            verdict = "loop" if ended["loop"] else "scripts"
-        else:
-            verdict = "equivalent" if ended["proofs"] else "alive"
-        how = ended["loop"] or scripts or ended["proofs"]
+        verdicts = {
+            "loop": ended["loop"], "scripts": scripts, "waits": ended["waits"],
+            "equivalent": ended["proofs"],
+        }  # fmt: skip
+        verdict, how = next(((v, how) for v, how in verdicts.items() if how), ("alive", None))
         rows.append({
             "number": mutant.number, "block": mutant.block, "place": mutant.place,
             "verdict": verdict, "how": how,
@@ -44,7 +44,8 @@ def result(stages: Stages) -> dict[str, Any]:
         for block in sorted({row["block"] for row in rows})
     }
     total = {name: sum(block[name] for block in blocks.values()) for name in COLUMNS}
-    killed, unproven = total["loop"] + total["scripts"], total["mutants"] - total["equivalent"]
+    killed = total["loop"] + total["scripts"] + total["waits"]
+    unproven = total["mutants"] - total["equivalent"]
     return {
         "mutants": total["mutants"], "killed": killed, "equivalent": total["equivalent"],
         "alive": total["alive"], "killed_percent": 100 * killed / unproven, "blocks": blocks,
@@ -81,6 +82,7 @@ def document(found: dict[str, Any]) -> str:
     return HEAD.format(
         **found, unproven=found["mutants"] - found["equivalent"],
         network="-".join(map(str, LAYERS)), table=table(found), left=left,
+        long_cycles=long_waits.LONG_CYCLES,
     ) + blank.join((
         "## Alive", "\n".join(map(_line, alive)) or "None.",
         "## Proven equivalent", "\n".join(map(_line, equivalent)) or "None.",
@@ -108,7 +110,10 @@ inverted, stuck at 0 or 1, or inverted where another bit of the port is 0 or 1.
   damaged module: it rejects a drive outside its phase, and every event must be golden's, so a
   precharge, SET or RESET that nobody asked for is one too.
 - *scripts*: what the loop lets live goes through the scripts and accesses of the equivalence suite
-  (`tests/equivalence/tile_cases.py`, `bus_cases.py`) over AXI with random stalls.
+  (`tests/equivalence/tile_cases.py`, `bus_cases.py`, `cocotb_tests/directed`) over AXI with random
+  stalls.
+- *waits*: what is left, and is not proven equivalent, waits for {long_cycles:,} cycles, in every
+  way there is to wait (`cocotb_tests/mutation/long_waits.py`).
 - *equivalent*: proven so: in no state and with no input does a pin or the next state differ.
 - *alive*: all others.
 

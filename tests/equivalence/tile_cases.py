@@ -404,7 +404,7 @@ def raw_rows(spec: TileSpec) -> list[tuple[Any, ...]]:
 
 
 def queued(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
-    """Packets that wait behind others, and commands close upon others; three rows or more."""
+    """Packets that wait behind others; for tiles of three rows or more."""
     rng = np.random.default_rng(seed)
     rows, columns, high = spec.rows, spec.columns, spec.column_code.high
 
@@ -424,9 +424,19 @@ def queued(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
         # Columns come first, and another vector of rows while they wait.
         steps += [queue(Destination.COLUMNS), queue(Destination.ROWS), queue(Destination.ROWS)]
         steps += [update, backward, forward]
-    for _ in range(8):
-        steps += [("results", False), ("repeated", Command.READ, {"first": 1}), ("results", True)]
     return steps
+
+
+CLOSE_COMMANDS = 32
+
+
+def close_commands() -> list[tuple[Any, ...]]:
+    """READs close upon READs whose results are on their way, and stay; for tiles of any size.
+
+    In few of them the second is taken before the first one's result shows at the port.
+    """
+    read = ("repeated", Command.READ, {"first": 0})
+    return [("known",), *CLOSE_COMMANDS * (("results", False), read, ("results", True))]
 
 
 def far_rows(spec: TileSpec) -> list[tuple[Any, ...]]:
@@ -789,6 +799,7 @@ SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
     "formats": lambda spec, seed: script(spec, seed, formats(spec, seed)),
     "raw rows": lambda spec, seed: script(spec, seed, raw_rows(spec), BRINGUP=1),
     "queued": lambda spec, seed: script(spec, seed, queued(spec, seed), HIDDEN=0),
+    "close commands": lambda spec, seed: script(spec, seed, close_commands()),
     "far rows": lambda spec, seed: script(spec, seed, far_rows(spec)),
     "half held": lambda spec, seed: script(spec, seed, half_held(spec, seed)),
     "missed rows": lambda spec, seed: script(spec, seed, missed_rows(spec, seed)),
@@ -820,7 +831,7 @@ SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
 
 FOR_ANY_SIZE = (
     "training", "codes and raw access", "results stay", "interruptions", "formats", "far rows",
-    "weights", "weights, no column",
+    "weights", "weights, no column", "close commands",
 )  # fmt: skip
 """The others need three rows."""
 

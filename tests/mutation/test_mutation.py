@@ -79,6 +79,7 @@ def test_the_figure_counts_what_is_not_proven() -> None:
         "scripts": {number: "an answer" if number > 15 else None for number in range(1, 21)},
         "proofs": {number: "no pin differs" if number > 12 else None for number in range(1, 16)},
         "seeds": dict.fromkeys(range(3, 13)),
+        "waits": {number: "not over" if number > 10 else None for number in range(4, 13)},
     }
     stages = {
         stage: {number: {"killed": how} for number, how in found.items()}
@@ -87,6 +88,6 @@ def test_the_figure_counts_what_is_not_proven() -> None:
     assert list(stages) == list(campaign.STAGES)
     found = report.result(stages)
     total = {name: found["total"][name] for name in report.COLUMNS}
-    assert list(total.values()) == [len(numbers), len(numbers) - 20, 5, 3, 12]
-    assert found["unfinished"] == 2
-    assert found["killed_percent"] == 100 * (len(numbers) - 15) / (len(numbers) - 3)
+    assert list(total.values()) == [len(numbers), len(numbers) - 20, 5, 2, 3, 10]
+    assert found["unfinished"] == 3
+    assert found["killed_percent"] == 100 * (len(numbers) - 13) / (len(numbers) - 3)
