@@ -17,6 +17,8 @@ from crosstile import cosim as closed_loop
 from crosstile import demo, recording
 from crosstile import train as training
 from crosstile import verilog as export
+from crosstile.study import command as studies
+from crosstile.study import definition
 from golden.training import datasets, plots
 from golden.training.config import CELLS, Config
 from golden.training.loop import ENGINES, Run
@@ -149,6 +151,68 @@ def demonstrate(out: str) -> int:
     found = demo.demo(Path(out), _console())
     click.echo(demo.last_words(found, Path(out)))
     return 0 if found.get(demo.CLOSED_LOOP, {"identical": True})["identical"] else 1
+
+
+_STUDY_HELP = f"""\
+Do the runs of a study, in parallel, and compare them.
+
+A study is one of the names below, or a TOML file like theirs. DIR gets table.md,
+index.html, with matplotlib plot.png, and last result.json; each finished run lies in
+DIR/runs and is not done again, so that the same command goes on where it was stopped.
+
+\b
+Example:
+  crosstile study mismatch --out studies/mismatch
+  crosstile study mismatch --seeds 1 --epochs 1 --out studies/quick
+  crosstile study leak --set reference_mismatch=0 --out studies/leak
+  crosstile study datasets --data-dir cifar10=features.npz --out studies/datasets
+  crosstile study my.toml --scheduler tcp://host:8786 --out studies/mine
+\b
+Studies: {", ".join(definition.names())}
+"""
+
+
+@cli.command(name="study", help=_STUDY_HELP)
+@click.argument("name", metavar="NAME|FILE.toml")
+@click.option("--seeds", type=int, metavar="N", help="Seeds 0 to N-1.  [default: the study's]")
+@click.option("--epochs", type=int, metavar="N", help="Of each run, if its point says no other.")
+@click.option("--examples", type=int, metavar="N", help="Stop each run after N examples.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE",
+    help="Change an assumption of all runs; repeatable.",
+)  # fmt: skip
+@click.option(
+    "--data-dir", "data_dirs", multiple=True, metavar="NAME=DIR",
+    help="Where a data set lies; repeatable.",
+)  # fmt: skip
+@click.option(
+    "--scheduler", metavar="ADDRESS",
+    help="Dask scheduler to use; none: no Dask.  [default: a cluster on this machine]",
+)  # fmt: skip
+@click.option("--workers", type=int, metavar="N", help="Of that cluster.  [default: all cores]")
+@click.option("--out", metavar="DIR", required=True, help="Folder to fill.")
+def studied(
+    name: str,
+    seeds: int | None,
+    settings: tuple[str, ...],
+    data_dirs: tuple[str, ...],
+    scheduler: str | None,
+    workers: int | None,
+    out: str,
+    **fields: int | None,
+) -> int:
+    """Do a study."""
+    for option, value in (("seeds", seeds), ("workers", workers)):
+        if value is not None and not 1 <= value <= definition.MOST_SEEDS:
+            raise InputError(f"--{option} {value}: give 1 to {definition.MOST_SEEDS}")
+    given = {field: value for field, value in fields.items() if value is not None}
+    of = definition.changed(definition.read(name), given, _settings(settings))
+    found = studies.study(
+        of, Path(out), _console(), seeds=seeds, data_dirs=_settings(data_dirs, "--data-dir"),
+        scheduler=scheduler, workers=workers,
+    )  # fmt: skip
+    click.echo(studies.last_words(found, Path(out)))
+    return 0
 
 
 _VERILOG_HELP = f"""\
@@ -302,14 +366,15 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _settings(pairs: Sequence[str]) -> dict[str, str]:
+def _settings(pairs: Sequence[str], option: str = "--set") -> dict[str, str]:
     settings: dict[str, str] = {}
     for pair in pairs:
         name, sign, value = (part.strip() for part in pair.partition("="))
         if not (name and sign and value):
-            raise InputError(f"--set {pair}: give key=value; --help-set lists the keys")
+            hint = "; crosstile train --help-set lists the keys" if option == "--set" else ""
+            raise InputError(f"{option} {pair}: give name=value{hint}")
         if name in settings:
-            raise InputError(f"--set {name}: given twice; give it once")
+            raise InputError(f"{option} {name}: given twice; give it once")
         settings[name] = value
     return settings
 
