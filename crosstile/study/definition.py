@@ -15,7 +15,7 @@ slots = 16
 [[axis]]
 name = "cell"
 points = [
-    { label = "software", cell = "float" },
+    { label = "software", cell = "float", alone = true },   # other axes do not change it
     { label = "golden", set = { drift = false } },
 ]
 
@@ -54,12 +54,16 @@ TOP = ("title", "about", "seeds", "reference", "margin", "run", "axis", "plot")
 
 @dataclass(frozen=True)
 class Point:
-    """A value of an axis: its label, what it changes, and its number where it is one."""
+    """A value of an axis: its label, what it changes, and its number where it is one.
+
+    `alone`: points of other axes change nothing where this one is, so that those runs are one.
+    """
 
     label: str
     fields: Mapping[str, Any]
     settings: Mapping[str, str]
     number: float | None = None
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,8 @@ class Study:
     def run(self, row: Iterable[Point], seed: int) -> Run:
         """The run of a combination. Raises InputError."""
         fields, settings = dict(self.fields), dict(self.settings)
-        for point in row:
+        row = list(row)
+        for point in [point for point in row if point.alone] or row:
             fields |= point.fields
             settings |= point.settings
         return Run(**fields, settings=settings, seed=seed)
@@ -219,9 +224,13 @@ def _axis(given: Any, place: int) -> Axis:
 def _point(given: Any, where: str) -> Point:
     if not isinstance(given, dict) or not isinstance(given.get("label"), str):
         raise InputError(f"{where}: each point needs a label")
-    rest = {name: value for name, value in given.items() if name not in ("label", "number")}
+    own = "label", "number", "alone"
+    rest = {name: value for name, value in given.items() if name not in own}
     fields, settings = _changes(rest, f"{where}, {given['label']}")
-    return Point(given["label"], fields, settings, _number(given.get("number")))
+    alone = given.get("alone", False)
+    if not isinstance(alone, bool):
+        raise InputError(f"{where}, {given['label']}: alone = {alone!r}: give true or false")
+    return Point(given["label"], fields, settings, _number(given.get("number")), alone)
 
 
 def _changes(given: dict[str, Any], where: str) -> tuple[dict[str, Any], dict[str, str]]:

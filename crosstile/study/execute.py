@@ -75,7 +75,8 @@ def _client(scheduler: str | None, workers: int | None) -> Iterator[Any]:
             raise InputError(
                 f"--scheduler {scheduler}: it has no workers; start some with `dask worker`"
             ) from None
-        if any(of != sources() for of in client.run(sources).values()):
+        theirs: Any = client.run(sources)
+        if any(of != sources() for of in theirs.values()):
             raise InputError(
                 f"--scheduler {scheduler}: a worker has another version of crosstile than this "
                 "command; install the same everywhere"
