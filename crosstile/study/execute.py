@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib.util
+import logging
 import os
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
@@ -45,23 +46,21 @@ def outcomes(
 
 @contextlib.contextmanager
 def _client(scheduler: str | None, workers: int | None) -> Iterator[Any]:
-    import dask
+    import dask.config
     from distributed import Client, LocalCluster
 
     dask.config.set({"distributed.scheduler.allowed-failures": LOST_WORKERS})
     if scheduler is None:
-        count = workers or os.cpu_count() or 1
-        with (
-            LocalCluster(
-                n_workers=count, threads_per_worker=1, processes=True, memory_limit=None,
-                dashboard_address=None, silence_logs="CRITICAL",
-            ) as cluster,
-            Client(cluster) as client,
-        ):  # fmt: skip
+        options: dict[str, Any] = {
+            "n_workers": workers or os.cpu_count() or 1, "threads_per_worker": 1,
+            "processes": True, "memory_limit": None, "dashboard_address": "127.0.0.1:0",
+            "silence_logs": logging.CRITICAL,
+        }  # fmt: skip
+        with LocalCluster(**options) as cluster, Client(cluster) as client:
             yield client
         return
     try:
-        client = Client(scheduler, timeout=CONNECT_SECONDS, set_as_default=False)
+        client = Client(scheduler, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(

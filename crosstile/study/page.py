@@ -36,10 +36,10 @@ def plot(study: Study, found: list[dict[str, Any]]) -> bytes | None:
     if along.numeric:
         places = {point.label: point.number or 0.0 for point in along.points}
     lines: dict[str, list[dict[str, Any]]] = {}
-    for row in shown:
-        rest = [label for name, label in row["points"].items() if name != study.x]
-        lines.setdefault(", ".join(rest), []).append(row)
-    figure = Figure(figsize=(7.2, 4.2), layout="constrained")
+    for place, row in enumerate(found):
+        if "mean" in row:
+            lines.setdefault(_line(study, place), []).append(row)
+    figure = Figure(figsize=(8.2, 4.4), layout="constrained")
     panel = figure.subplots()
     for number, (label, rows) in enumerate(lines.items()):
         colour = _COLOURS[number % len(_COLOURS)]
@@ -48,8 +48,10 @@ def plot(study: Study, found: list[dict[str, Any]]) -> bytes | None:
         panel.errorbar(
             [places[row["points"][study.x]] + shift for row in rows],
             [row["mean"] for row in rows],
-            yerr=[row["mean_half"] or 0 for row in rows],
-            color=colour, marker="o", markersize=4, capsize=3, label=label or None,
+            yerr=None if any(row["mean_half"] is None for row in rows) else
+            [row["mean_half"] for row in rows],
+            color=colour, marker="os^vDP"[number // len(_COLOURS) % 6], markersize=4, capsize=3,
+            label=label or None,
             linewidth=1.4 if along.numeric else 0, elinewidth=1,
         )  # fmt: skip
     if not along.numeric:
@@ -60,10 +62,22 @@ def plot(study: Study, found: list[dict[str, Any]]) -> bytes | None:
     panel.set_axisbelow(True)
     panel.spines[["top", "right"]].set_visible(False)
     if any(lines):
-        panel.legend(frameon=False, fontsize="small")
+        figure.legend(loc="outside right upper", frameon=False, fontsize="small")
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DOTS_AN_INCH)
     return buffer.getvalue()
+
+
+def _line(study: Study, place: int) -> str:
+    """The line of the plot that a row belongs to: its points but for the one along the plot."""
+    row = study.rows()[place]
+    alone = [point for point in row if point.alone]
+    rest = [
+        point.label
+        for axis, point in zip(study.axes, row, strict=True)
+        if axis.name != study.x and (point.alone or not alone)
+    ]
+    return ", ".join(rest)
 
 
 def page(
