@@ -70,6 +70,8 @@ def _print_parameters(context: click.Context, _option: click.Parameter, asked: b
         context.exit(0)
 
 
+_DATA_DIR_HELP = "Folder with the four IDX files; for CIFAR, a features file or its folder."
+
 _TRAIN_HELP = f"""\
 Train a network, one example at a time, and evaluate it after each epoch.
 
@@ -81,15 +83,18 @@ Example:
   crosstile train --dataset mnist --epochs 20 --seed 0 --out runs/first
   crosstile train --set leak_tau_ns=5e6 --set slots=16 --out runs/leaky
   crosstile train --resume runs/first
+  crosstile train --dataset cifar10 --data-dir features.npz --out runs/cifar
 \b
-Data sets: {", ".join(datasets.NAMES)}
+Data sets: {", ".join(datasets.NAMES[:3])},
+  {", ".join(datasets.NAMES[3:])}. mnist-pairs stands in for CIFAR-100 in
+  shape alone, 2048-100: no figure of it is comparable with CIFAR-100's.
 Cells: {", ".join(CELLS)}
 """
 
 
 @cli.command(help=_TRAIN_HELP)
 @click.option("--dataset", metavar="NAME", help="Data set, see above.  [default: mnist]")
-@click.option("--data-dir", metavar="DIR", help="Folder with the data set's four IDX files.")
+@click.option("--data-dir", metavar="DIR", help=_DATA_DIR_HELP)
 @click.option("--cell", metavar="NAME", help="Unit cell, see above.  [default: pcm-3t1c]")
 @click.option(
     "--polarity-inversion/--no-polarity-inversion",
@@ -99,7 +104,10 @@ Cells: {", ".join(CELLS)}
 @click.option("--epochs", type=int, metavar="N", help="Passes over the data.  [default: 20]")
 @click.option("--examples", type=int, metavar="N", help="Stop after N training examples in all.")
 @click.option("--seed", type=int, metavar="N", help="0 to 2^32-1.  [default: 0]")
-@click.option("--hidden", metavar="N,N", help="Hidden layers' widths.  [default: 250,125]")
+@click.option(
+    "--hidden", metavar="N,N",
+    help="Hidden layers' widths, or none.  [default: 250,125; none where features are the input]",
+)  # fmt: skip
 @click.option(
     "--engine", metavar="NAME", help=f"{', '.join(ENGINES)}: same results.  [default: auto]"
 )
@@ -236,7 +244,7 @@ Presets: {", ".join(f"{name} ({tile.rows}x{tile.columns})" for name, tile in PRE
 @click.option(
     "--preset", metavar="NAME", default="paper", show_default=True, help="Tile, see above."
 )
-@click.option("--rows", type=int, metavar="R", help="1 to 2048, the bias row included.")
+@click.option("--rows", type=int, metavar="R", help="1 to 2049, the bias row included.")
 @click.option("--columns", type=int, metavar="C", help="1 to 2048.")
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a parameter; repeatable."
@@ -275,7 +283,7 @@ Cells: {", ".join(closed_loop.CELLS)}; needs pip install 'crosstile[hdl]', g++ a
 @cli.command(help=_COSIM_HELP)
 @click.option("--network", metavar="N,N,..", help="All widths, from the inputs to the classes.")
 @click.option("--dataset", metavar="NAME", help="As in train.  [default: mnist]")
-@click.option("--data-dir", metavar="DIR", help="Folder with the data set's four IDX files.")
+@click.option("--data-dir", metavar="DIR", help=_DATA_DIR_HELP)
 @click.option("--cell", metavar="NAME", help="Unit cell, see above.  [default: pcm-3t1c]")
 @click.option(
     "--polarity-inversion/--no-polarity-inversion",
@@ -362,7 +370,7 @@ def _given(options: dict[str, Any]) -> dict[str, Any]:
     if settings:
         given["settings"] = settings
     if "hidden" in given:
-        given["hidden"] = _widths(given["hidden"])
+        given["hidden"] = () if given["hidden"] == "none" else _widths(given["hidden"])
     return given
 
 
@@ -383,7 +391,10 @@ def _widths(text: str, option: str = "--hidden") -> tuple[int, ...]:
     try:
         return tuple(int(width) for width in text.split(","))
     except ValueError:
-        raise InputError(f"{option} {text}: give whole numbers with commas, like 250,125") from None
+        otherwise = ", or none" if option == "--hidden" else ""
+        raise InputError(
+            f"{option} {text}: give whole numbers with commas, like 250,125{otherwise}"
+        ) from None
 
 
 def _changed(run: Run, given: dict[str, Any]) -> Run:

@@ -27,7 +27,7 @@ ADDRESS_BITS = 12
 """Bits of a byte address: a page of 4 KiB, the least that a system decodes."""
 
 HALF = 16
-"""Rows and columns are 1..2048 and fill half a word each."""
+"""Rows are 1..2049, columns 1..2048; they fill half a word each."""
 
 
 class Access(Enum):

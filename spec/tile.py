@@ -284,7 +284,7 @@ def _set_ramp_ns(first_ns: float, last_ns: float) -> tuple[int, ...]:
 class TileSpec:
     """One tile. Raises InputError, one line that says what to change, on an illegal set."""
 
-    rows: int = parameter(529, "inputs, the bias row included", tag="design", low=1, high=2048)
+    rows: int = parameter(529, "inputs, the bias row included", tag="design", low=1, high=2049)
     columns: int = parameter(250, "outputs", tag="design", low=1, high=2048)
     column_gain_log2: int = parameter(
         0, "log2 of the gain on errors that become this tile's column codes", tag="assumed",

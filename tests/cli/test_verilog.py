@@ -131,8 +131,8 @@ def test_settings_reach_the_tile(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "line"),
     [
-        (["--rows", "0", "--columns", "3"], "rows=0: give a value from 1 to 2048"),
-        (["--rows", "3000", "--columns", "3"], "rows=3000: give a value from 1 to 2048"),
+        (["--rows", "0", "--columns", "3"], "rows=0: give a value from 1 to 2049"),
+        (["--rows", "3000", "--columns", "3"], "rows=3000: give a value from 1 to 2049"),
         (["--rows", "3", "--columns", "2049"], "columns=2049: give a value from 1 to 2048"),
         (["--rows", "3"], "--rows: give --columns too; without both, the preset's size holds"),
         (["--columns", "3"], "--columns: give --rows too; without both, the preset's size holds"),

@@ -26,7 +26,7 @@ def tile(**settings: Any) -> TileSpec:
         ({"slots": 24}, "slots=24: give a power of two (2, 4, 8, 16 or 32)"),
         ({"slots": 64}, "slots=64: give a value from 2 to 32"),
         ({"pwm_bits": 9}, "pwm_bits=9: give a value from 2 to 8"),
-        ({"rows": 0}, "rows=0: give a value from 1 to 2048"),
+        ({"rows": 0}, "rows=0: give a value from 1 to 2049"),
         (
             {"stream_mode": "random"},
             "stream_mode=random: choose one of low_discrepancy, stochastic",

@@ -30,9 +30,10 @@ from golden.training.datasets import (
     load,
     read_idx,
 )
+from golden.training.datasets import mnist as mnist_files
 from spec.errors import InputError
 
-PACKAGED = Path(datasets.__file__).parent / "data" / "mnist"
+PACKAGED = Path(datasets.__file__).parents[1] / "data" / "mnist"
 
 MNIST_MD5 = {
     TRAIN_IMAGES: "6bbc9ace898e44ae57da46a324031adb",
@@ -246,14 +247,14 @@ def test_fashion_mnist_from_a_folder(tmp_path: Path) -> None:
 
 def test_fashion_mnist_from_debian(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_fashion_mnist(tmp_path / "debian")
-    monkeypatch.setattr(datasets, "_DEBIAN_FASHION_MNIST", tmp_path / "debian")
+    monkeypatch.setattr(mnist_files, "_DEBIAN_FASHION_MNIST", tmp_path / "debian")
     assert load("fashion-mnist").train_images.shape == (20, 528)
 
 
 def test_fashion_mnist_absent_says_what_to_fetch_and_where_to_put_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(datasets, "_DEBIAN_FASHION_MNIST", tmp_path / "absent")
+    monkeypatch.setattr(mnist_files, "_DEBIAN_FASHION_MNIST", tmp_path / "absent")
     text = message(lambda: load("fashion-mnist"))
     assert "dataset-fashion-mnist" in text
     assert "--data-dir" in text

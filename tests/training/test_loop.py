@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from golden.training.config import configure
-from golden.training.loop import LATER_DATASETS, Run, Trainer, example_order
+from golden.training.loop import Run, Trainer, example_order
 from golden.training.network import initial_weights
 from golden.training.software import (
     ACTIVATIONS,
@@ -195,10 +195,16 @@ def test_the_small_set_is_learnt(small_data, seed):
     assert finished(run).test_accuracy[-1] > 80
 
 
-@pytest.mark.parametrize("name", LATER_DATASETS)
-def test_a_later_dataset_is_named_as_such(name):
-    with pytest.raises(InputError, match="not in this version yet"):
-        Run(dataset=name)
+@pytest.mark.parametrize(
+    ("dataset", "hidden"),
+    [("mnist", (250, 125)), ("fashion-mnist", (250, 125)), ("cifar10", ()), ("mnist-pairs", ())],
+)
+def test_the_hidden_layers_are_the_papers_unless_given(dataset, hidden):
+    run = Run(dataset=dataset)
+    assert run.hidden == hidden
+    assert run.to_json()["hidden"] == list(hidden)
+    assert Run.from_json(run.to_json()) == run
+    assert Run(dataset=dataset, hidden=(7,)).hidden == (7,)
 
 
 @pytest.mark.parametrize(
