@@ -380,7 +380,8 @@ def _settings(pairs: Sequence[str], option: str = "--set") -> dict[str, str]:
         name, sign, value = (part.strip() for part in pair.partition("="))
         if not (name and sign and value):
             hint = "; crosstile train --help-set lists the keys" if option == "--set" else ""
-            raise InputError(f"{option} {pair}: give name=value{hint}")
+            form = "key=value" if option == "--set" else "name=value"
+            raise InputError(f"{option} {pair}: give {form}{hint}")
         if name in settings:
             raise InputError(f"{option} {name}: given twice; give it once")
         settings[name] = value
