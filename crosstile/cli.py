@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 import textwrap
 from collections.abc import Sequence
 from pathlib import Path
@@ -198,14 +199,18 @@ Studies: {", ".join(definition.names())}
     help="Dask scheduler to use; none: no Dask.  [default: a cluster on this machine]",
 )  # fmt: skip
 @click.option("--workers", type=int, metavar="N", help="Of that cluster.  [default: all cores]")
+@click.option("--report", metavar="FILE.md", help="Put the table into this document, too.")
 @click.option("--out", metavar="DIR", required=True, help="Folder to fill.")
+@click.pass_context
 def studied(
+    context: click.Context,
     name: str,
     seeds: int | None,
     settings: tuple[str, ...],
     data_dirs: tuple[str, ...],
     scheduler: str | None,
     workers: int | None,
+    report: str | None,
     out: str,
     **fields: int | None,
 ) -> int:
@@ -217,7 +222,8 @@ def studied(
     of = definition.changed(definition.read(name), given, _settings(settings))
     found = studies.study(
         of, Path(out), _console(), seeds=seeds, data_dirs=_settings(data_dirs, "--data-dir"),
-        scheduler=scheduler, workers=workers,
+        scheduler=scheduler, workers=workers, command=_asked(context, ("out", "report")),
+        document=Path(report) if report else None,
     )  # fmt: skip
     click.echo(studies.last_words(found, Path(out)))
     return 0
@@ -349,6 +355,20 @@ def _refuse_others(context: click.Context, name: str, allowed: Sequence[str]) ->
                 f"{options[other]}: has no meaning with {options[name]}, whose file says it; "
                 f"leave it out ({may} may be given)"
             )
+
+
+def _asked(context: click.Context, without: Sequence[str]) -> str:
+    """The command as it was given, without the options that only say where results go."""
+    words = [context.command_path]
+    for parameter in context.command.params:
+        given = parameter.name and context.get_parameter_source(parameter.name)
+        if given is not ParameterSource.COMMANDLINE or parameter.name in without:
+            continue
+        value = context.params[str(parameter.name)]
+        for one in value if isinstance(value, tuple) else (value,):
+            option = [parameter.opts[0]] if isinstance(parameter, click.Option) else []
+            words += [*option, str(one)]
+    return shlex.join(words)
 
 
 def _console() -> Console:

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from crosstile.folder import RESULT, host, make_writable, versions, write_json
-from crosstile.study import execute, page, table
+from crosstile.study import execute, page, report, table
 from crosstile.study.definition import Study
 from crosstile.study.work import data_of, key
 from golden.training.checkpoint import write_atomically
@@ -33,11 +33,14 @@ def study(
     data_dirs: dict[str, str] | None = None,
     scheduler: str | None = None,
     workers: int | None = None,
+    command: str = "",
+    document: Path | None = None,
 ) -> dict[str, Any]:
     """Do a study; the content of its result.json.
 
     Finished runs lie in DIR/runs under the digest of what they rest on, and are not done again,
-    whichever study wants them. `data_dirs` is data set -> folder. Raises InputError.
+    whichever study wants them. `data_dirs` is data set -> folder, `command` what was asked for, and
+    `document` gets it with the table. Raises InputError.
     """
     chosen = range(seeds or of.seeds)
     refuse_other(folder, of)
@@ -49,26 +52,30 @@ def study(
     # Rows may share runs.
     runs = {one.key: one.run for one in planned}
     missing = {name: run for name, run in runs.items() if not _file(folder, name).exists()}
-    with _reporter(console, len(runs), len(runs) - len(missing)) as report:
+    with _reporter(console, len(runs), len(runs) - len(missing)) as tell:
         for outcome in execute.outcomes(list(missing.values()), scheduler, workers):
             if outcome["key"] not in missing:
                 raise InputError("a worker has other data than this command; give all the same")
             write_json(_file(folder, outcome["key"]), outcome)
-            report(outcome)
+            tell(outcome)
     outcomes = {(one.place, one.seed): _read(_file(folder, one.key)) for one in planned}
     rows = table.rows(of, chosen, outcomes, absent)
     lines = table.cells(of, chosen, rows)
-    command = f"crosstile study {of.name} --seeds {len(chosen)}"
     png = page.plot(of, rows)
     if png is not None:
         write_atomically(folder / PLOT, png)
-    write_atomically(folder / TABLE, table.markdown(lines, len(of.axes)).encode())
+    as_text = table.markdown(lines, len(of.axes))
+    write_atomically(folder / TABLE, as_text.encode())
     write_atomically(folder / PAGE, page.page(of, command, lines, rows, png).encode())
     found = {
-        "study": of.name, "title": of.title, "seeds": list(chosen), "runs": len(runs),
-        "run_now": len(missing), "rows": rows, "versions": host() | versions(PACKAGES),
+        "study": of.name, "title": of.title, "command": command, "seeds": list(chosen),
+        "runs": len(runs), "run_now": len(missing), "rows": rows,
+        "versions": host() | versions(PACKAGES),
     }  # fmt: skip
     write_json(folder / RESULT, found)
+    if document is not None:
+        parts = (f"### {of.title}", of.about, f"    {command}", as_text)
+        report.insert(document, of.name, "\n\n".join(parts))
     return found
 
 

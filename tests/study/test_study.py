@@ -62,7 +62,10 @@ def files(folder: Path) -> dict[str, Any]:
 def test_a_study_in_one_process(
     small: Callable[..., list[str]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(small("one", "--scheduler", "none")) == 0
+    document = tmp_path / "results.md"
+    document.write_text("# Results\n")
+    more = ("--scheduler", "none", "--report", document)
+    assert main(small("one", *more)) == 0
     said = capsys.readouterr().out
     assert f"{RUNS}/{RUNS}  mnist pcm-3t1c seed 3: " in said
     assert f"{RUNS} runs, {RUNS} of them done now" in said
@@ -84,9 +87,15 @@ def test_a_study_in_one_process(
     # What is there is not done again, nor by another study that wants it.
     lost = sorted((tmp_path / "one" / "runs").iterdir())[3]
     lost.unlink()
-    assert main(small("one", "--scheduler", "none")) == 0
+    assert main(small("one", *more)) == 0
     assert f"{RUNS} runs, 1 of them done now" in capsys.readouterr().out
     assert files(tmp_path / "one") == found
+    # The document has it once, with the command.
+    text = document.read_text()
+    assert text.startswith("# Results\n\n<!-- study small -->\n### Small\n")
+    assert text.count(found["table"]) == 1
+    assert "small.toml --data-dir mnist=" in text
+    assert "--report" not in text
 
 
 def test_one_process_a_cluster_and_a_scheduler_that_loses_a_worker_agree(

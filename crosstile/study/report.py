@@ -1,0 +1,29 @@
+"""A study's table in a Markdown document, between marks of its own."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from golden.training.checkpoint import write_atomically
+from spec.errors import InputError
+
+
+def insert(path: Path, name: str, text: str) -> None:
+    """Put a text between the study's marks; at the document's end where it has none yet.
+
+    Raises InputError where the document cannot be read or written.
+    """
+    begin, end = f"<!-- study {name} -->\n", f"<!-- end of {name} -->\n"
+    try:
+        before = path.read_text() if path.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise InputError(f"--report {path}: cannot be read ({reason})") from None
+    block = f"{begin}{text.strip()}\n{end}"
+    marked = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    if marked.search(before):
+        after = marked.sub(lambda _: block, before, count=1)
+    else:
+        after = before + ("\n" if before else "") + block
+    write_atomically(path, after.encode())
