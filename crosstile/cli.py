@@ -48,7 +48,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             128 + number,
         )
     except (KeyboardInterrupt, click.Abort):
-        return _fail("stopped; `train --resume` goes on from a checkpoint, if there is one", 130)
+        return _fail(
+            "stopped; train --resume, or the same study again, goes on with what is there", 130
+        )
 
 
 def _fail(message: str, code: int) -> int:

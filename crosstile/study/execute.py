@@ -10,6 +10,8 @@ import contextlib
 import importlib.util
 import logging
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from typing import Any
@@ -56,7 +58,9 @@ def _client(scheduler: str | None, workers: int | None) -> Iterator[Any]:
             "processes": True, "memory_limit": None, "dashboard_address": "127.0.0.1:0",
             "silence_logs": logging.CRITICAL,
         }  # fmt: skip
-        with LocalCluster(**options) as cluster, Client(cluster) as client:
+        with _ctrl_c_ignored():
+            cluster = LocalCluster(**options)
+        with cluster, Client(cluster) as client:
             yield client
         return
     try:
@@ -81,6 +85,19 @@ def _client(scheduler: str | None, workers: int | None) -> Iterator[Any]:
                 "command; install the same everywhere"
             )
         yield client
+
+
+@contextlib.contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    """Processes that are started meanwhile ignore it for good: they end when this one does."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _spread(client: Any, runs: list[Run]) -> Iterator[dict[str, Any]]:
