@@ -194,7 +194,7 @@ def _new_file(path: Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
-def _write(path: Path, arrays: dict[str, NDArray]) -> None:
+def _write(path: Path, arrays: dict[str, Any]) -> None:
     with _new_file(path) as name, name.open("wb") as file:
         np.savez_compressed(file, **arrays)
 

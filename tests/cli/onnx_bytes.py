@@ -49,10 +49,13 @@ def model(
     kind: int = FLOAT,
     out_kind: int | None = None,
 ) -> bytes:
-    """The bytes of a model: `nodes` are operation, input, output; shape () is not said."""
+    """The bytes of a model. `nodes` are operation, inputs with spaces between, output.
+
+    A value of shape () says no shape.
+    """
     graph = [
         *(
-            _message(1, _text(1, came), _text(2, went), _text(4, name))
+            _message(1, *(_text(1, one) for one in came.split()), _text(2, went), _text(4, name))
             for name, came, went in nodes
         ),
         _text(2, "small"),

@@ -23,7 +23,7 @@ CIFAR10 = Path(__file__).parents[2] / ".." / "shared" / "data" / "cifar10"
 FEATURES = 5
 
 
-def arrays(classes: int = 10) -> dict[str, np.ndarray]:
+def arrays(classes: int = 10) -> dict[str, Any]:
     rng = np.random.default_rng(1)
     return {
         "x_train": rng.normal(1, 2, (2 * classes, FEATURES)).astype(np.float32),
@@ -33,11 +33,11 @@ def arrays(classes: int = 10) -> dict[str, np.ndarray]:
     }
 
 
-def write(folder: Path, name: str = "features.npz", **changes: Any) -> Path:
+def write(folder: Path, /, **changes: Any) -> Path:
     """A features file with changes; None leaves an array out."""
     held = {key: value for key, value in (arrays() | changes).items() if value is not None}
-    np.savez(folder / name, **held)
-    return folder / name
+    np.savez(folder / "features.npz", **held)
+    return folder / "features.npz"
 
 
 def message(call: Callable[[], object]) -> str:
@@ -159,7 +159,9 @@ def test_cifar100_has_a_hundred_classes(tmp_path):
     "kind", [np.uint8, np.int8, np.uint64, np.int64, np.float16, np.longdouble]
 )
 def test_any_real_type_with_a_scale_and_metadata(tmp_path, kind):
-    x = {name: (np.abs(arrays()[name]) * 10).astype(kind) for name in ("x_train", "x_test")}
+    x: dict[str, Any] = {
+        name: (np.abs(arrays()[name]) * 10).astype(kind) for name in ("x_train", "x_test")
+    }
     scale = np.linspace(0.1, 1, FEATURES).astype(np.float32)
     write(tmp_path, **x, scale=scale, metadata=json.dumps({"dataset": "cifar10", "model": "m"}))
     data = load("cifar10", tmp_path)
