@@ -165,10 +165,13 @@ def _read(name: str, path: Path) -> dict[str, NDArray]:
     broken = (ValueError, EOFError, KeyError, RuntimeError, NotImplementedError, SyntaxError,
               zipfile.BadZipFile, zlib.error)  # fmt: skip
     try:
-        if not zipfile.is_zipfile(path):
-            raise InputError(f"{path}: not a .npz file, or cut short; make it again")
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in (*_ARRAYS, "scale", "metadata") if key in file}
+        # Opened here, as NumPy leaves a damaged file open.
+        with path.open("rb") as stream:
+            if not zipfile.is_zipfile(stream):
+                raise InputError(f"{path}: not a .npz file, or cut short; make it again")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as file:
+                arrays = {key: file[key] for key in (*_ARRAYS, "scale", "metadata") if key in file}
     except InputError:
         raise
     except OSError as error:
@@ -183,6 +186,9 @@ def _read(name: str, path: Path) -> dict[str, NDArray]:
     for key in _ARRAYS:
         if key not in arrays:
             raise InputError(f"{path}: has no {key}; a features file has {', '.join(_ARRAYS)}")
+    for key, array in arrays.items():
+        if not isinstance(array, np.ndarray):  # NumPy gives the bytes of what it does not know
+            raise InputError(f"{path}: {key} is damaged, no array; make it again")
     _check_metadata(name, arrays.pop("metadata", None), path)
     for key, array in arrays.items():
         if array.dtype.kind not in "iuf":
