@@ -173,6 +173,7 @@ def test_compressed_files_are_the_same(tmp_path):
     check(load("cifar10", tmp_path))
 
 
+@pytest.mark.exhaustive
 def test_the_file_for_development():
     if not CIFAR10.is_dir():
         pytest.skip("../shared/data/cifar10 is not there")
