@@ -116,7 +116,7 @@ def plan(
     digests: dict[tuple[Any, ...], str] = {}
     absent: dict[int, str] = {}
     planned = []
-    for place, row in enumerate(of.rows()):
+    for place, row in enumerate(of.rows):
         for seed in seeds:
             described = of.run(row, seed).to_json()
             where = data_dirs.get(described["dataset"])

@@ -35,6 +35,7 @@ import itertools
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -52,11 +53,11 @@ RUN_FIELDS = (
 TOP = ("title", "about", "seeds", "reference", "margin", "run", "axis", "plot")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Point:
     """A value of an axis: its label, what it changes, and its number where it is one.
 
-    `alone`: points of other axes change nothing where this one is, so that those runs are one.
+    `alone`: points of other axes change nothing where this one is, so that those rows are one.
     """
 
     label: str
@@ -64,6 +65,10 @@ class Point:
     settings: Mapping[str, str]
     number: float | None = None
     alone: bool = False
+
+
+ANY = Point("any", {}, {})
+"""Of an axis that changes nothing in a row, because a point of another one is alone."""
 
 
 @dataclass(frozen=True)
@@ -94,22 +99,23 @@ class Study:
     margin: float | None
     x: str
 
+    @cached_property
     def rows(self) -> list[tuple[Point, ...]]:
-        """All combinations of points, one an axis, in order."""
-        return list(itertools.product(*(axis.points for axis in self.axes)))
+        """All combinations of points, one an axis; those of a point that is alone once."""
+        every = itertools.product(*(axis.points for axis in self.axes))
+        return list(dict.fromkeys(_alone(row) for row in every))
 
     def run(self, row: Iterable[Point], seed: int) -> Run:
         """The run of a combination. Raises InputError."""
         fields, settings = dict(self.fields), dict(self.settings)
-        row = list(row)
-        for point in [point for point in row if point.alone] or row:
+        for point in row:
             fields |= point.fields
             settings |= point.settings
         return Run(**fields, settings=settings, seed=seed)
 
     def check(self) -> None:
         """Raises InputError where a run or its settings are not good."""
-        for row in self.rows():
+        for row in self.rows:
             run = self.run(row, 0)
             configure(run.cell, run.settings)
 
@@ -117,11 +123,19 @@ class Study:
         """What a combination is compared with; None for the reference itself, and without one."""
         if not self.reference:
             return None
-        found = tuple(
-            next((p for p in axis.points if p.label == self.reference.get(axis.name)), point)
-            for axis, point in zip(self.axes, row, strict=True)
+        found = _alone(
+            tuple(
+                next((p for p in axis.points if p.label == self.reference.get(axis.name)), point)
+                for axis, point in zip(self.axes, row, strict=True)
+            )
         )
         return None if found == row else found
+
+
+def _alone(row: tuple[Point, ...]) -> tuple[Point, ...]:
+    if not any(point.alone for point in row):
+        return row
+    return tuple(point if point.alone else ANY for point in row)
 
 
 def names() -> list[str]:
@@ -181,7 +195,7 @@ def parse(name: str, given: dict[str, Any]) -> Study:
         name, str(given.get("title", name)), str(given.get("about", "")), seeds, fields, settings,
         axes, reference, margin, x,
     )  # fmt: skip
-    count = len(made.rows()) * seeds
+    count = len(made.rows) * seeds
     if count > MOST_RUNS:
         raise InputError(f"{count} runs; give at most {MOST_RUNS}")
     made.check()

@@ -7,7 +7,9 @@ import html
 import io
 from typing import Any
 
-from crosstile.study.definition import Study
+import numpy as np
+
+from crosstile.study.definition import ANY, Study
 from golden.training import plots
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#3b3b3b", "#999999")
@@ -43,16 +45,21 @@ def plot(study: Study, found: list[dict[str, Any]]) -> bytes | None:
     panel = figure.subplots()
     for number, (label, rows) in enumerate(lines.items()):
         colour = _COLOURS[number % len(_COLOURS)]
+        means = np.array([row["mean"] for row in rows])
+        halves = np.array([row["mean_half"] or 0 for row in rows])
+        if rows[0]["points"][study.x] == ANY.label:
+            panel.axhline(means[0], color=colour, linewidth=1.2, linestyle="--", label=label)
+            panel.axhspan(
+                *(means[0] + sign * halves[0] for sign in (-1, 1)), color=colour, alpha=0.1
+            )
+            continue
         # Side by side where they would cover each other.
         shift = 0 if along.numeric else 0.12 * (number - (len(lines) - 1) / 2)
         panel.errorbar(
-            [places[row["points"][study.x]] + shift for row in rows],
-            [row["mean"] for row in rows],
-            yerr=None if any(row["mean_half"] is None for row in rows) else
-            [row["mean_half"] for row in rows],
+            [places[row["points"][study.x]] + shift for row in rows], means,
+            yerr=halves if halves.any() else None,
             color=colour, marker="os^vDP"[number // len(_COLOURS) % 6], markersize=4, capsize=3,
-            label=label or None,
-            linewidth=1.4 if along.numeric else 0, elinewidth=1,
+            label=label or None, linewidth=1.4 if along.numeric else 0, elinewidth=1,
         )  # fmt: skip
     if not along.numeric:
         panel.set_xticks(list(places.values()), list(places))
@@ -70,14 +77,11 @@ def plot(study: Study, found: list[dict[str, Any]]) -> bytes | None:
 
 def _line(study: Study, place: int) -> str:
     """The line of the plot that a row belongs to: its points but for the one along the plot."""
-    row = study.rows()[place]
-    alone = [point for point in row if point.alone]
-    rest = [
+    return ", ".join(
         point.label
-        for axis, point in zip(study.axes, row, strict=True)
-        if axis.name != study.x and (point.alone or not alone)
-    ]
-    return ", ".join(rest)
+        for axis, point in zip(study.axes, study.rows[place], strict=True)
+        if axis.name != study.x and point is not ANY
+    )
 
 
 def page(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from crosstile.study import statistics
-from crosstile.study.definition import Point, Study
+from crosstile.study.definition import Study
 
 Outcomes = dict[tuple[int, int], dict[str, Any]]
 """(place of the row, seed) -> outcome."""
@@ -14,11 +14,11 @@ Outcomes = dict[tuple[int, int], dict[str, Any]]
 def rows(
     study: Study, seeds: range, outcomes: Outcomes, absent: dict[int, str]
 ) -> list[dict[str, Any]]:
-    """A row for each of `study.rows()`. `absent`: place of a row -> why it was left out.
+    """A row for each of `study.rows`. `absent`: place of a row -> why it was left out.
 
     A row's values depend on its runs alone, not on who did them or in which order.
     """
-    points = study.rows()
+    points = study.rows
     found = []
     for place, row in enumerate(points):
         one: dict[str, Any] = {
@@ -95,8 +95,3 @@ def markdown(lines: list[list[str]], words: int) -> str:
     """A Markdown table; the first `words` columns are words, the others numbers."""
     rule = ["---"] * words + ["---:"] * (len(lines[0]) - words)
     return "".join(f"| {' | '.join(line)} |\n" for line in (lines[0], rule, *lines[1:]))
-
-
-def legend(row: tuple[Point, ...]) -> str:
-    """A combination in words."""
-    return ", ".join(point.label for point in row)
