@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from functools import cache
 from pathlib import Path
 
 import pytest
@@ -31,9 +30,8 @@ engine = kind(network)
 engine.load(initial_weights(config, layers, 7))
 network.set_epoch(0)
 engine.train(images[:40], labels[:40])
-if sys.argv[2:] == ["transfers"]:
-    for tile in range(2):
-        engine.transfer(tile, 0, 20)
+for tile in range(2):
+    engine.transfer(tile, 0, 20)
 engine.align_clocks()
 engine.train(images[40:], labels[40:])
 correct = engine.evaluate(images, labels)
@@ -50,16 +48,15 @@ if sys.argv[1] == "compiled":
 print(json.dumps(result))
 """
 
-TRANSFERS = "transfers"
 PLAIN = {"OPENBLAS_NUM_THREADS": "1", "NUMBA_NUM_THREADS": "1"}
 CHANGED = ("NPY_DISABLE_CPU_FEATURES", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES", "OPENBLAS_CORETYPE")
 
 
-def start(engine: str, *more: str, **variables: str) -> subprocess.Popen[str]:
+def start(engine: str, **variables: str) -> subprocess.Popen[str]:
     environment = {k: v for k, v in os.environ.items() if k not in CHANGED}
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH", "")]))
     return subprocess.Popen(
-        [sys.executable, "-c", RUN, engine, *more],
+        [sys.executable, "-c", RUN, engine],
         env=environment | PLAIN | {"PYTHONPATH": path} | variables,
         cwd=ROOT,
         text=True,
@@ -74,42 +71,40 @@ def finish(process: subprocess.Popen[str]) -> dict[str, object]:
     return json.loads(output.splitlines()[-1])
 
 
-@cache
-def reference(*more: str) -> dict[str, object]:
+@pytest.fixture(scope="module")
+def reference() -> dict[str, object]:
     """The numpy engine with all that this processor has."""
-    return finish(start("numpy", *more))
+    return finish(start("numpy"))
 
 
 @pytest.mark.slow
-def test_numpy_without_extensions_on_another_blas_and_two_threads() -> None:
-    wanted = reference(TRANSFERS)
-    features = wanted["features"]
+def test_numpy_without_extensions_on_another_blas_and_two_threads(
+    reference: dict[str, object],
+) -> None:
+    features = reference["features"]
     assert isinstance(features, list)
     other = finish(
         start(
             "numpy",
-            TRANSFERS,
             NPY_DISABLE_CPU_FEATURES=" ".join(features),
             OPENBLAS_CORETYPE="Nehalem",
             OPENBLAS_NUM_THREADS="2",
         )
     )
     assert other["features"] == []
-    assert (other["digest"], other["correct"]) == (wanted["digest"], wanted["correct"])
+    assert (other["digest"], other["correct"]) == (reference["digest"], reference["correct"])
 
 
-# What transfers rows takes most of the time that there is to compile.
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    "more", [(), pytest.param((TRANSFERS,), marks=pytest.mark.exhaustive)], ids=["", TRANSFERS]
-)
-def test_compiled_for_this_processor_and_for_any_with_other_threads(more: tuple[str, ...]) -> None:
+def test_compiled_for_this_processor_and_for_any_with_other_threads(
+    reference: dict[str, object],
+) -> None:
     runs = [
-        start("compiled", *more, NUMBA_NUM_THREADS="2", OPENBLAS_NUM_THREADS="2"),
-        start("compiled", *more, NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES=""),
+        start("compiled", NUMBA_NUM_THREADS="2", OPENBLAS_NUM_THREADS="2"),
+        start("compiled", NUMBA_CPU_NAME="generic", NUMBA_CPU_FEATURES=""),
     ]
     native, generic = (finish(run) for run in runs)
     assert generic["target"] == "generic"
-    wanted = reference(*more)["digest"], reference(*more)["correct"]
+    wanted = reference["digest"], reference["correct"]
     assert (native["digest"], native["correct"]) == wanted
     assert (generic["digest"], generic["correct"]) == wanted
