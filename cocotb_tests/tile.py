@@ -31,13 +31,23 @@ STALLING = (0.0, 0.3, 0.7)
 """Shares of cycles in which a channel pauses, one after the other by the case's seed."""
 
 
-@cocotb.test()
-async def cases(dut: Any) -> None:
+def begin(dut: Any) -> tuple[dict[str, Any], TileSpec]:
+    """The job of CROSSTILE_JOB, and its tile, whose clock runs under aresetn from now on."""
     job = json.loads(Path(os.environ["CROSSTILE_JOB"]).read_text())
-    spec = tile_cases.SPECS[job["spec"]]
     Clock(dut.aclk, PERIOD_NS, "ns").start()
     dut.aresetn.value = dut.analog_safe.value = 0
-    host, pins = AxiHost(dut, settle_cycles=40 + 3 * spec.rows), Pins(dut, macro.NAMES)
+    return job, tile_cases.SPECS[job["spec"]]
+
+
+def around(dut: Any, spec: TileSpec) -> tuple[AxiHost, Pins]:
+    """A host that waits until the longest result is out, and all pins of the array."""
+    return AxiHost(dut, settle_cycles=40 + 3 * spec.rows), Pins(dut, macro.NAMES)
+
+
+@cocotb.test()
+async def cases(dut: Any) -> None:
+    job, spec = begin(dut)
+    host, pins = around(dut, spec)
     found, counter = [], Counter(dut)
     if job.get("counted"):
         cocotb.start_soon(counter.count())

@@ -8,23 +8,21 @@ case there comes [answer, answer of a RESUME after all is well again, JOURNAL.VA
 from __future__ import annotations
 
 import json
-import os
 import random
 from pathlib import Path
 from typing import Any
 
 import cocotb
 import numpy as np
-from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge, with_timeout
 
 from cocotb_tests.axi_host import AxiHost
 from cocotb_tests.pins import Pins
+from cocotb_tests.tile import begin
 from golden.digital import vector_input
 from rtl.converter import raw_bits
 from spec.commands import Command, Destination, Phase
 from spec.tile import TileSpec
-from tests.equivalence import tile_cases
 from tests.equivalence.tile_script import Driver
 
 PERIOD_NS = 10
@@ -57,10 +55,7 @@ class Macro:
 
 @cocotb.test()
 async def cases(dut: Any) -> None:
-    job = json.loads(Path(os.environ["CROSSTILE_JOB"]).read_text())
-    spec = tile_cases.SPECS[job["spec"]]
-    Clock(dut.aclk, PERIOD_NS, "ns").start()
-    dut.aresetn.value = dut.analog_safe.value = 0
+    job, spec = begin(dut)
     host, macro = AxiHost(dut, settle_cycles=0), Macro(spec)
     pins, driver = Pins(dut, PINS), Driver(spec, host)
     await ClockCycles(dut.aclk, RESET_CYCLES)

@@ -61,13 +61,8 @@ class Bench:
 
     async def send(self, destination: Destination) -> None:
         """A packet of random codes, taken."""
-        high = self.spec.column_code.high
-        codes = (
-            self.rng.integers(1, self.spec.row_code.high + 1, self.spec.rows - 1)
-            if destination is Destination.ROWS
-            else self.rng.integers(-high, high + 1, self.spec.columns)
-        )
-        await self.host.send(destination, vector_input.encoded(destination, codes))
+        codes = tile_cases.vector(self.spec, self.rng, destination, least=1)
+        await self.host.send(destination, vector_input.encoded(destination, np.array(codes)))
         await self.host.sent()
 
     async def mend(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import html
-import io
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,6 @@ from golden.training import plots
 
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#3b3b3b", "#999999")
 """Apart for the colour-blind, too (Okabe and Ito)."""
-_DOTS_AN_INCH = 110
 _STYLE = """\
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
        color: #222; }
@@ -30,9 +28,6 @@ def plot(study: Study, found: list[dict[str, Any]]) -> bytes | None:
     shown = [row for row in found if "mean" in row]
     if not plots.available() or not shown:
         return None
-    # No pyplot: it keeps figures in a global list and looks for a display.
-    from matplotlib.figure import Figure
-
     (along,) = (axis for axis in study.axes if axis.name == study.x)
     places = {point.label: place for place, point in enumerate(along.points)}
     if along.numeric:
@@ -41,8 +36,7 @@ def plot(study: Study, found: list[dict[str, Any]]) -> bytes | None:
     for place, row in enumerate(found):
         if "mean" in row:
             lines.setdefault(_line(study, place), []).append(row)
-    figure = Figure(figsize=(8.2, 4.4), layout="constrained")
-    panel = figure.subplots()
+    figure, (panel,) = plots.figure_of(8.2, 4.4)
     for number, (label, rows) in enumerate(lines.items()):
         colour = _COLOURS[number % len(_COLOURS)]
         means = np.array([row["mean"] for row in rows])
@@ -65,14 +59,9 @@ def plot(study: Study, found: list[dict[str, Any]]) -> bytes | None:
         panel.set_xticks(list(places.values()), list(places))
     panel.set_xlabel(study.x)
     panel.set_ylabel("test accuracy, %")
-    panel.grid(True, color="0.9", linewidth=0.6)
-    panel.set_axisbelow(True)
-    panel.spines[["top", "right"]].set_visible(False)
     if any(lines):
         figure.legend(loc="outside right upper", frameon=False, fontsize="small")
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DOTS_AN_INCH)
-    return buffer.getvalue()
+    return plots.png(figure)
 
 
 def _line(study: Study, place: int) -> str:

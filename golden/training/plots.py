@@ -34,7 +34,7 @@ def draw(trainer: Trainer) -> dict[str, bytes]:
     if not available():
         return {}
     trainer.engine.synchronise()
-    return {"accuracy.png": _png(_accuracy(trainer)), "weights.png": _png(_weights(trainer))}
+    return {"accuracy.png": png(_accuracy(trainer)), "weights.png": png(_weights(trainer))}
 
 
 def weight_parts(tile: Tile | SoftwareLayer) -> dict[str, NDArray[np.float64]]:
@@ -51,7 +51,8 @@ def weight_parts(tile: Tile | SoftwareLayer) -> dict[str, NDArray[np.float64]]:
     return {"total": total, "higher pair": higher, "lower pair": total - higher}
 
 
-def _figure(width_in: float, height_in: float, panels: int = 1) -> tuple[Figure, list[Axes]]:
+def figure_of(width_in: float, height_in: float, panels: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure of panels side by side, in the house's style."""
     # No pyplot: it keeps figures in a global list and looks for a display.
     from matplotlib.figure import Figure
 
@@ -64,14 +65,15 @@ def _figure(width_in: float, height_in: float, panels: int = 1) -> tuple[Figure,
     return figure, list(axes)
 
 
-def _png(figure: Figure) -> bytes:
+def png(figure: Figure) -> bytes:
+    """The figure's PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=_DOTS_AN_INCH)
     return buffer.getvalue()
 
 
 def _accuracy(trainer: Trainer) -> Figure:
-    figure, (panel,) = _figure(5.6, 3.4)
+    figure, (panel,) = figure_of(5.6, 3.4)
     epochs = np.array(list(trainer.evaluations)) / trainer.examples_an_epoch
     values = list(trainer.evaluations.values())
     panel.plot(epochs, values, color=_HIGHER, marker="o", markersize=4, linewidth=1.4)
@@ -87,7 +89,7 @@ def _accuracy(trainer: Trainer) -> Figure:
 
 def _weights(trainer: Trainer) -> Figure:
     tiles = trainer.network.tiles
-    figure, panels = _figure(1.2 + 2.9 * len(tiles), 3.2, len(tiles))
+    figure, panels = figure_of(1.2 + 2.9 * len(tiles), 3.2, len(tiles))
     for index, (tile, panel) in enumerate(zip(tiles, panels, strict=True)):
         _distribution(panel, weight_parts(tile))
         shape = f"{tile.spec.rows} x {tile.spec.columns}"

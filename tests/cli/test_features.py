@@ -4,40 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
 
-from crosstile.cli import main
 from golden.training.datasets import cifar
+from tests.cli.conftest import Outcome
 from tests.cli.onnx_bytes import FLOAT, INT64, UINT8, Shape, model
 
 TRAIN, TEST = 6, 10
 """Images of each training file, and of the test file."""
 
 MEAN, STD = (0.5, 0.25, 0.0), (0.5, 0.25, 2.0)
-
-
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    error: str
-
-
-@pytest.fixture
-def crosstile(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
-    """crosstile(arguments...) -> exit code, stdout, stderr."""
-
-    def run(*arguments: object) -> Outcome:
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        return Outcome(code, printed.out, printed.err)
-
-    return run
 
 
 def colours(file: int) -> np.ndarray:

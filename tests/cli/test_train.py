@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
@@ -20,31 +20,13 @@ from golden.training import checkpoint, plots
 from golden.training.config import Config
 from golden.training.loop import Run, Trainer
 from spec.parameter import leaves
+from tests.cli.conftest import Outcome
 
 RESULT_KEYS = {
     "dataset", "cell", "seed", "epochs", "layers", "synapses", "test_accuracy",
     "final_test_accuracy", "examples_per_second", "transfers", "state_digest", "engine", "config",
     "versions", "counters", "training_seconds",
 }  # fmt: skip
-
-
-class Outcome(NamedTuple):
-    code: int
-    out: str
-    error: str
-
-
-@pytest.fixture
-def crosstile(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
-    """crosstile(arguments...) -> exit code, stdout, stderr."""
-
-    def run(*arguments: object) -> Outcome:
-        capsys.readouterr()
-        code = main([str(argument) for argument in arguments])
-        printed = capsys.readouterr()
-        return Outcome(code, printed.out, printed.err)
-
-    return run
 
 
 def small(data: Path, *more: object, engine: str = "numpy") -> list[str]:

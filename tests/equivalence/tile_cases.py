@@ -50,6 +50,16 @@ def script(
     )
 
 
+def vector(
+    spec: TileSpec, rng: np.random.Generator, destination: Destination, least: int = 0
+) -> list[int]:
+    """Random codes of a side; rows' are `least` or more."""
+    high = spec.column_code.high
+    if destination is Destination.ROWS:
+        return rng.integers(least, spec.row_code.high + 1, spec.rows - 1).tolist()
+    return rng.integers(-high, high + 1, spec.columns).tolist()
+
+
 def blanked(spec: TileSpec) -> list[tuple[Any, ...]]:
     """A tile whose state becomes known."""
     return [
@@ -278,15 +288,11 @@ def restored(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
     For tiles of three rows or more.
     """
     rng = np.random.default_rng(seed)
-    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
+    rows, columns = spec.rows, spec.columns
     one = 1 << spec.converters.calibration_log2
 
-    def vector(destination: Destination) -> tuple[Any, ...]:
-        if destination is Destination.ROWS:
-            codes = rng.integers(0, spec.row_code.high + 1, rows - 1)
-        else:
-            codes = rng.integers(-high, high + 1, columns)
-        return "packet", destination, codes.tolist()
+    def packet(destination: Destination) -> tuple[Any, ...]:
+        return "packet", destination, vector(spec, rng, destination)
 
     def journal(row: int, kind: Kind) -> tuple[Any, ...]:
         codes = rng.integers(-spec.weight_code.high // 8, spec.weight_code.high // 8, columns)
@@ -313,10 +319,10 @@ def restored(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
             rng.integers(-2 * one, 2 * one, columns).tolist(),
             rng.integers(-2 * one, 2 * one, rows).tolist(),
         ),
-        vector(Destination.ROWS), forward, vector(Destination.ROWS), forward,
-        vector(Destination.COLUMNS), backward, vector(Destination.COLUMNS), backward,
+        packet(Destination.ROWS), forward, packet(Destination.ROWS), forward,
+        packet(Destination.COLUMNS), backward, packet(Destination.COLUMNS), backward,
         # Both sides new, and neither.
-        vector(Destination.ROWS), vector(Destination.COLUMNS),
+        packet(Destination.ROWS), packet(Destination.COLUMNS),
         ("command", Command.UPDATE, {"new_rows": True, "new_columns": True}),
         ("command", Command.UPDATE, {}),
         # A range in whose second row a supply failed, say.
@@ -406,14 +412,10 @@ def raw_rows(spec: TileSpec) -> list[tuple[Any, ...]]:
 def queued(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
     """Packets that wait behind others; for tiles of three rows or more."""
     rng = np.random.default_rng(seed)
-    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
+    rows = spec.rows
 
     def queue(destination: Destination) -> tuple[Any, ...]:
-        if destination is Destination.ROWS:
-            codes = rng.integers(1, spec.row_code.high + 1, rows - 1)
-        else:
-            codes = rng.integers(-high, high + 1, columns)
-        return "queue", destination, codes.tolist()
+        return "queue", destination, vector(spec, rng, destination, least=1)
 
     forward, backward = ("command", Command.FORWARD, {}), ("command", Command.BACKWARD, {})
     update = ("command", Command.UPDATE, {"new_rows": True, "new_columns": True})
@@ -594,14 +596,10 @@ def polarities(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
     UPDATEs take each of their vectors new, or as held.
     """
     rng = np.random.default_rng(seed)
-    rows, columns, high = spec.rows, spec.columns, spec.column_code.high
+    rows = spec.rows
 
     def packet(destination: Destination) -> tuple[Any, ...]:
-        if destination is Destination.ROWS:
-            codes = rng.integers(0, spec.row_code.high + 1, rows - 1)
-        else:
-            codes = rng.integers(-high, high + 1, columns)
-        return "packet", destination, codes.tolist()
+        return "packet", destination, vector(spec, rng, destination)
 
     steps: list[tuple[Any, ...]] = []
     for bits in ([0] * rows, [1] * rows, [row % 2 for row in range(rows)]):
