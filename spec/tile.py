@@ -290,6 +290,14 @@ class TileSpec:
         0, "log2 of the gain on errors that become this tile's column codes", tag="assumed",
         low=-4, high=4,
     )  # fmt: skip
+    weight_unit_log2: int = parameter(
+        0,
+        "log2 of the network's weight that a weight unit of the array stands for: what FORWARD and "
+        "BACKWARD multiply by",
+        tag="assumed",
+        low=-6,
+        high=2,
+    )
     codes: CodeSpec = field(default_factory=CodeSpec)
     neurons: NeuronSpec = field(default_factory=NeuronSpec)
     update: UpdateSpec = field(default_factory=UpdateSpec)

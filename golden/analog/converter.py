@@ -48,8 +48,10 @@ def ranges(spec: TileSpec, devices: DeviceParameters) -> tuple[Range, Range, Ran
     def lsb(full_scale_log2: int, bits: int, drive_bits: int) -> int:
         return GRID_BITS + drive_bits + full_scale_log2 - (bits - 1)
 
-    forward = lsb(c.forward_range_log2, c.forward_bits, spec.codes.pwm_bits)
-    backward = lsb(c.backward_range_log2, c.backward_bits, spec.codes.column_bits)
+    # FORWARD's and BACKWARD's ranges are the network's; READ's is the array's.
+    unit = spec.weight_unit_log2
+    forward = lsb(c.forward_range_log2 - unit, c.forward_bits, spec.codes.pwm_bits)
+    backward = lsb(c.backward_range_log2 - unit, c.backward_bits, spec.codes.column_bits)
     read = lsb(c.read_range_log2, c.read_bits, 0)
     return (
         Range(spec.forward_code, forward, devices),

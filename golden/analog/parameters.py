@@ -64,8 +64,11 @@ class PcmParameters:
         0.1, "relative spread of RESET", tag="found", source="Nandakumar 2018", low=0, high=0.28
     )
     stuck_fraction: float = parameter(
-        0.0, "share of PCM devices that do not switch, half on, half dead", tag="assumed",
-        low=0, high=1,
+        0.0, "share of PCM devices that do not switch", tag="assumed", low=0, high=1
+    )
+    stuck_on_share: float = parameter(
+        0.5, "share of these that are on, at the end of their range; the others are dead, at 0",
+        tag="assumed", low=0, high=1,
     )  # fmt: skip
     read_time_ns: float = parameter(
         1000.0, "age at which programmed_state's read noise is taken", unit="ns", tag="assumed",
@@ -92,7 +95,7 @@ class CapacitorParameters:
         0.001, "mean change of one coincidence", unit="weight", tag="assumed", low=1e-5, high=0.0156
     )
     step_spread: float = parameter(
-        0.10, "relative device-to-device spread of the step", tag="assumed", low=0, high=0.5
+        0.10, "relative device-to-device spread of the step", tag="assumed", low=0, high=0.6
     )
     up_down_mismatch: float = parameter(
         0.10,

@@ -12,15 +12,16 @@ SCALE_BITS = 16
 
 
 def threshold_scales(spec: TileSpec, step: Fraction, rate: Fraction) -> tuple[int, int]:
-    """(M_row, M_column) so that a mean update is rate * x * d in weight units.
+    """(M_row, M_column) so that a mean update is rate * x * d in the network's weights.
 
-    `step` is the nominal weight of one coincidence. A line of code c pulses in c/M of the slots,
-    so slots * step * 2^(row bits + column bits + gain) / (M_row M_column) must equal the rate.
+    `step` is the nominal change of one coincidence, in weight units. A line of code c pulses in
+    c/M of the slots, so slots * step * 2^(unit + row bits + column bits + gain) / (M_row M_column)
+    must equal the rate.
 
     Raises InputError where the rate is above what all slots can give, or too small for the
     registers.
     """
-    gain = Fraction(2) ** spec.column_gain_log2
+    gain = Fraction(2) ** (spec.column_gain_log2 + spec.weight_unit_log2)
     if rate <= 0:
         raise InputError("learning_rate: give a value above 0")
     attenuation = spec.update.slots * step * gain / rate
@@ -28,7 +29,7 @@ def threshold_scales(spec: TileSpec, step: Fraction, rate: Fraction) -> tuple[in
         most = float(spec.update.slots * step * gain)
         raise InputError(
             f"learning_rate={float(rate):g}: slots x step allow at most {most:g}; "
-            "lower it or raise slots or step"
+            "lower it or raise slots, step or weight_units_log2"
         )
     scales = []
     for bits in (spec.codes.pwm_bits, spec.codes.column_bits):

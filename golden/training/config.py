@@ -67,6 +67,12 @@ class TrainingParameters:
         "0,0,1", "log2 gains of column codes from the output layer back; the last repeats",
         tag="assumed",
     )  # fmt: skip
+    weight_units_log2: str = parameter(
+        "0",
+        "log2 of the network's weight that a tile's weight unit stands for, from the output layer "
+        "back; the last repeats",
+        tag="assumed",
+    )
     activation: str = parameter(
         "clipped_relu",
         "hidden neurons of the float cell",
@@ -77,12 +83,35 @@ class TrainingParameters:
     def __post_init__(self) -> None:
         """Check every field."""
         check_fields(self)
+        for name in ("column_gains_log2", "weight_units_log2"):
+            self.by_layer(name, 0)
+
+    def by_layer(self, name: str, from_output: int) -> int:
+        """A layer's number of a list that goes from the output layer back; the last repeats."""
+        text = getattr(self, name)
         try:
-            [int(gain) for gain in self.column_gains_log2.split(",")]
+            numbers = [int(number) for number in text.split(",")]
         except ValueError:
-            raise InputError(
-                f"column_gains_log2={self.column_gains_log2}: give whole numbers like 0,0,1"
-            ) from None
+            raise InputError(f"{name}={text}: give whole numbers like 0,0,1") from None
+        return numbers[min(from_output, len(numbers) - 1)]
+
+
+@dataclass(frozen=True)
+class EvaluationParameters:
+    """When and how the trained network is evaluated last; see `golden.training.retention`."""
+
+    age_s: float = parameter(
+        0, "the last evaluation is of a copy, so long after a last transfer; 0: of the network",
+        unit="s", tag="design", low=0, high=1e10,
+    )  # fmt: skip
+    rescale: bool = parameter(
+        False, "multiply an aged tile's outputs by what its weights have lost in sum", tag="found",
+        source="global drift compensation, Joshi et al. 2020",
+    )  # fmt: skip
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        check_fields(self)
 
 
 @dataclass(frozen=True)
@@ -92,6 +121,7 @@ class Config:
     tile: TileSpec = field(default_factory=TileSpec)
     devices: DeviceParameters = field(default_factory=DeviceParameters)
     training: TrainingParameters = field(default_factory=TrainingParameters)
+    evaluation: EvaluationParameters = field(default_factory=EvaluationParameters)
 
     @property
     def step(self) -> Fraction:
@@ -159,7 +189,6 @@ def layer_specs(config: Config, layers: list[int]) -> list[TileSpec]:
     """One tile a layer: n inputs are n + 1 rows. Raises InputError on illegal sizes."""
     if len(layers) < 2 or min(layers) < 1:
         raise InputError(f"layers {layers}: give at least an input and an output, all above 0")
-    gains = [int(gain) for gain in config.training.column_gains_log2.split(",")]
     specs = []
     for index, (inputs, outputs) in enumerate(pairwise(layers)):
         from_output = len(layers) - 2 - index
@@ -172,7 +201,8 @@ def layer_specs(config: Config, layers: list[int]) -> list[TileSpec]:
             config.tile,
             rows=inputs + 1,
             columns=outputs,
-            column_gain_log2=gains[min(from_output, len(gains) - 1)],
+            column_gain_log2=config.training.by_layer("column_gains_log2", from_output),
+            weight_unit_log2=config.training.by_layer("weight_units_log2", from_output),
             converters=converters,
         )
         specs.append(spec)

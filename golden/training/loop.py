@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from golden.analog.random import LINE_BITS, SEED_LIMIT, TILE_BITS, Mechanism, philox
 from golden.engines.numpy_engine import NumpyEngine
-from golden.training import datasets, schedule
+from golden.training import datasets, retention, schedule
 from golden.training.config import CELLS, Config, configure
 from golden.training.datasets import Dataset
-from golden.training.network import Network, Tile, initial_weights
+from golden.training.network import Network, initial_weights
 from golden.training.software import (
     CompiledSoftwareEngine,
     SoftwareEngine,
@@ -306,9 +306,17 @@ class Trainer:
         )
 
     def evaluate(self) -> float:
-        """Accuracy on the test set in percent. Changes no state and no digest."""
-        labels = self.dataset.test_labels
-        return 100 * self.engine.evaluate(self._test_images, labels) / len(labels)
+        """Accuracy on the test set in percent. Changes no state and no digest.
+
+        After the last example, of a copy `evaluation.age_s` later, if that is not 0; time does not
+        age the float cell.
+        """
+        labels, engine = self.dataset.test_labels, self.engine
+        last = self.example >= self.total and self.config.evaluation.age_s > 0
+        if last and isinstance(self.network, Network):
+            engine.synchronise()
+            engine = NumpyEngine(retention.aged(self.network))
+        return 100 * engine.evaluate(self._test_images, labels) / len(labels)
 
     def _next_stop(self) -> int:
         done, every = self.example, self.run.evaluate_every
@@ -414,13 +422,8 @@ class Trainer:
         if found != expected or [list(values) for values in snapshot.registers] != names:
             raise InputError("the checkpoint holds other arrays than this network; train anew")
         for index, (tile, state) in enumerate(zip(self.network.tiles, states, strict=True)):
-            for name, array in state.items():
-                np.copyto(array, snapshot.arrays[f"{index}.{name}"])
-            tile.restore_registers(snapshot.registers[index])
-            if isinstance(tile, Tile):
-                # What is derived from the state: the signs last driven, and the weights.
-                tile.array.signs[:] = 1 - 2 * tile.controller.polarity.bits
-                tile.array.refresh_weights()
+            arrays = {name: snapshot.arrays[f"{index}.{name}"] for name in state}
+            tile.restore(arrays, snapshot.registers[index])
         self.network.example = snapshot.example
         if self.network.digest() != snapshot.state_digest:
             raise InputError("the checkpoint's state does not have its digest; train anew")

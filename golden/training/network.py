@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -107,6 +108,15 @@ class Tile:
         counters.not_programmed = values["not_programmed"]
         counters.not_trimmed, counters.saturated = values["not_trimmed"], values["saturated"]
 
+    def restore(self, arrays: Mapping[str, NDArray], registers: dict[str, int]) -> None:
+        """Write back what `state` and `registers` listed, and what is derived from it."""
+        for name, array in self.state().items():
+            np.copyto(array, arrays[name])
+        self.restore_registers(registers)
+        # The signs last driven, and the weights.
+        self.array.signs[:] = 1 - 2 * self.controller.polarity.bits
+        self.array.refresh_weights()
+
 
 class Network:
     """All tiles of a run, from the input on."""
@@ -175,9 +185,10 @@ def initial_weights(config: Config, layers: list[int], seed: int) -> list[NDArra
         cells = np.arange((spec.rows - 1) * spec.columns)
         bits = philox(seed, Mechanism.WEIGHT, index, cells, 0)
         uniform = (bits >> np.uint64(40)).astype(np.int64) - (1 << 23)
-        lsb = Fraction(2) ** spec.converters.read_lsb_log2
+        lsb = Fraction(2) ** (spec.converters.read_lsb_log2 + spec.weight_unit_log2)
         spread = as_fraction((3.0 / (spec.rows - 1)) ** 0.5)
         limit = nearest(as_fraction(config.training.weight_scale) * spread / lsb)
+        limit = min(limit, spec.weight_code.high)
         codes = ((uniform * limit) + (1 << 22)) >> 23
         bias = np.zeros((1, spec.columns), np.int64)
         weights.append(np.concatenate([codes.reshape(spec.rows - 1, spec.columns), bias]))

@@ -8,6 +8,7 @@ for one engine on one machine.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -39,8 +40,9 @@ class SoftwareLayer:
         """A float layer has no scalar state."""
         return {}
 
-    def restore_registers(self, values: dict[str, int]) -> None:
-        """Nothing to restore; `values` is empty."""
+    def restore(self, arrays: Mapping[str, NDArray], registers: dict[str, int]) -> None:
+        """Write back what `state` listed; `registers` is empty."""
+        np.copyto(self.weights, arrays["weights"])
 
 
 class SoftwareNetwork:
@@ -113,7 +115,8 @@ class SoftwareEngine:
     def load(self, weights: list[NDArray[np.int64]]) -> None:
         """Take weight codes (rows, columns) a layer, in units of a READ code."""
         for tile, codes in zip(self.network.tiles, weights, strict=True):
-            tile.weights[:] = codes * 2.0**tile.spec.converters.read_lsb_log2
+            spec = tile.spec
+            tile.weights[:] = codes * 2.0 ** (spec.converters.read_lsb_log2 + spec.weight_unit_log2)
 
     def train(self, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
         """Train on examples in order."""

@@ -53,8 +53,8 @@ def refused(folder: Path) -> str:
 
 def exact(column: list[float], training: list[float]) -> list[int]:
     """The rule again, for one column, in fractions: the oracle of `quantise`."""
-    low = min(Fraction(0), *map(Fraction, training))
     ordered = sorted(map(Fraction, training))
+    low = ordered[len(ordered) // 2]
     high = ordered[len(ordered) - 1 - len(ordered) // CLIPPED_ONE_IN]
     high = high if high > low else ordered[-1]
     if high <= low:
@@ -88,17 +88,17 @@ def test_codes_follow_the_rule(kind, scaled):
 
 
 def test_an_even_code_wins_a_tie():
-    train = np.array([[0.0], [510.0], [1.0], [3.0], [5.0]])
-    assert quantise(train, train)[0].ravel().tolist() == [0, 255, 0, 2, 2]
+    train = np.array([[0.0], [-9.0], [0.0], [510.0], [1.0], [-7.0], [3.0], [-4.0], [5.0], [-2.0]])
+    assert quantise(train, train)[0].ravel().tolist() == [0, 0, 0, 255, 0, 0, 2, 0, 2, 0]
 
 
 def test_the_rule_by_hand():
-    column = np.array([[-1.0], [0.0], [3.0], [1.0]])  # low -1, high 3
-    train, test = quantise(column, np.array([[-2.0], [1.0], [9.0]]))
-    assert train.ravel().tolist() == [0, 64, 255, 128]
+    column = np.array([[-1.0], [-5.0], [3.0], [1.0], [0.0]])  # low 0, high 3
+    train, test = quantise(column, np.array([[-2.0], [1.5], [9.0]]))
+    assert train.ravel().tolist() == [0, 0, 255, 85, 0]
     assert test.ravel().tolist() == [0, 128, 255]
-    positive = np.array([[2.0], [4.0]])  # low is 0, not 2: no feature is 0
-    assert quantise(positive, positive)[0].ravel().tolist() == [128, 255]
+    even = np.array([[2.0], [4.0], [8.0], [3.0]])  # low is 4, not 3
+    assert quantise(even, even)[0].ravel().tolist() == [0, 0, 255, 0]
     for constant in (0.0, -3.0):
         assert not quantise(np.full((4, 1), constant), np.full((2, 1), 8.0))[0].any()
 
@@ -106,7 +106,7 @@ def test_the_rule_by_hand():
 def test_one_in_a_hundred_training_values_is_clipped():
     train = np.arange(1000.0)[:, None]
     codes = quantise(train, train)[0].ravel()
-    assert int((codes == 255).sum()) == 12  # 10, high itself, and one that rounds up
+    assert int((codes == 255).sum()) == 11  # 10, and high itself
     assert codes[989] == 255
 
 

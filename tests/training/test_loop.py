@@ -300,11 +300,15 @@ def test_the_two_float_engines_differ_by_rounding_only(activation):
 def test_float_starts_from_the_weights_of_the_tiles(small_data):
     run = run_of(small_data, epochs=1)
     tiles = Trainer(run).network.tiles
-    float_tiles = Trainer(dataclasses.replace(run, cell="float", settings={})).network.tiles
-    codes = initial_weights(configure("pcm-3t1c", {}), [9, 4, 3], 0)
-    for tile, matrix in zip(float_tiles, codes, strict=True):
-        lsb = 2.0**tile.spec.converters.read_lsb_log2
-        assert (tile.state()["weights"] == matrix * lsb).all()
+    for units, by_layer in (("0", (0, 0)), ("-1,-2", (-2, -1))):
+        settings = {"weight_units_log2": units}
+        float_run = dataclasses.replace(run, cell="float", settings=settings)
+        float_tiles = Trainer(float_run).network.tiles
+        codes = initial_weights(configure("pcm-3t1c", settings), [9, 4, 3], 0)
+        for tile, matrix, unit in zip(float_tiles, codes, by_layer, strict=True):
+            lsb = 2.0 ** (tile.spec.converters.read_lsb_log2 + unit)
+            assert (tile.state()["weights"] == matrix * lsb).all()
+            assert np.abs(matrix * lsb).max() < 3**0.5 / 2 < 2 * np.abs(matrix * lsb).max()
     assert [t.spec.rows for t in tiles] == [t.spec.rows for t in float_tiles]
 
 

@@ -10,7 +10,7 @@ from golden.training.datasets.features import quantise
 from golden.training.loop import data_digest
 from spec.errors import InputError
 
-DIGEST = "d879a87b465b88d1358ee3a8337ef89edd8211da96b17e1a709cf83634def383"
+DIGEST = "80865670eddd08e1d7dd42e2c74cccc0dac948dc396e09fa07b4ebafc5ce4cb7"
 
 
 def digits(train: int = 200, test: int = 30) -> Dataset:

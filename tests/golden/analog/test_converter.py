@@ -33,6 +33,13 @@ def test_a_full_scale_charge_is_a_full_scale_code() -> None:
     assert [1 << shift for shift in found] == full
 
 
+def test_the_weight_unit_scales_what_vectors_give_but_not_what_a_read_gives() -> None:
+    usual = [to.shift for to in ranges(TileSpec(), devices())]
+    small = override(TileSpec(), {"weight_unit_log2": "-2"})
+    # A quarter of the weight a unit: four times the charge for the same code.
+    assert [to.shift for to in ranges(small, devices())] == [usual[0] + 2, usual[1] + 2, usual[2]]
+
+
 @pytest.mark.parametrize("which", [0, 1, 2])
 def test_a_conversion_rounds_once_ties_to_even_and_stops_at_the_rails(which: int) -> None:
     to = ranges(TileSpec(), devices(**QUIET))[which]

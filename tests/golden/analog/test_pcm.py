@@ -233,6 +233,12 @@ def test_the_stuck_fraction_is_half_on_half_dead(seed: int, fraction: float) -> 
             assert abs(found - share) < ERRORS * error, (kind, found)
 
 
+@pytest.mark.parametrize(("share", "kinds"), [(1, {0, 1}), (0, {0, 2})])
+def test_stuck_devices_may_be_all_on_or_all_dead(share: int, kinds: set[int]) -> None:
+    p = pairs(0, stuck_fraction=0.2, stuck_on_share=share)
+    assert set(np.unique(p.stuck_plus)) == set(np.unique(p.stuck_minus)) == kinds
+
+
 def test_stuck_devices_never_switch_nor_drift() -> None:
     p = pairs(0, 2, stuck_fraction=0.3, pcm_model="set_pulse")
     on, dead = p.stuck_plus == 1, p.stuck_plus == 2

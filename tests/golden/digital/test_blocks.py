@@ -212,18 +212,22 @@ def test_a_certain_and_right_output_has_no_error_and_a_wrong_one_the_largest() -
 @pytest.mark.parametrize("gain", [-2, 0, 1])
 @pytest.mark.parametrize("rate", ["0.03", "0.01", "0.001", "0.0001"])
 @pytest.mark.parametrize("slots", [8, 32])
-def test_the_product_of_the_scales_gives_the_rate_asked(gain: int, rate: str, slots: int) -> None:
-    spec = override(TileSpec(), {"column_gain_log2": str(gain), "slots": str(slots)})
+@pytest.mark.parametrize("unit", [-2, 0])
+def test_the_product_of_the_scales_gives_the_rate_asked(
+    gain: int, rate: str, slots: int, unit: int
+) -> None:
+    names = {"column_gain_log2": gain, "slots": slots, "weight_unit_log2": unit}
+    spec = override(TileSpec(), {name: str(value) for name, value in names.items()})
     step, asked = Fraction(1, 1000), Fraction(rate)
-    most = slots * step * Fraction(2) ** gain
+    most = slots * step * Fraction(2) ** (gain + unit)
     if asked > most:
-        with pytest.raises(InputError, match=r"lower it or raise slots or step$"):
+        with pytest.raises(InputError, match=r"or weight_units_log2$"):
             threshold_scales(spec, step, asked)
         return
     row, column = threshold_scales(spec, step, asked)
     assert row >= 256
     assert column >= 128
-    given = slots * step * Fraction(2) ** gain * (1 << 15) / (row * column)
+    given = most * (1 << 15) / (row * column)
     # Each scale is within half of its root.
     assert abs(given / asked - 1) <= Fraction(1, 2 * row) + Fraction(1, 2 * column) + Fraction(
         1, 4 * row * column

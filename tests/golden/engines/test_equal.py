@@ -49,6 +49,10 @@ CASES: dict[str, tuple[str, dict[str, str]]] = {
             "calibration_log2": "3",
         },
     ),
+    "small weight units": (
+        "pcm-3t1c",
+        {"weight_units_log2": "-2,-1,-3", "learning_rate": "0.005", "backward_range_log2": "0"},
+    ),
     "a long trim of coarse steps": (
         "pcm-3t1c",
         {"step": "0.015", "learning_rate": "0.2", "trim_limit": "48", "trim_tol": "0"},
