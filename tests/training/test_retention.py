@@ -18,9 +18,7 @@ PLAIN = {
 }  # fmt: skip
 
 
-def trained(
-    small_data: Path, cell: str = "pcm-3t1c", epochs: int = 1, **settings: str
-) -> Trainer:
+def trained(small_data: Path, cell: str = "pcm-3t1c", epochs: int = 1, **settings: str) -> Trainer:
     run = Run(
         cell=cell, settings=PLAIN | settings, hidden=(4,), epochs=epochs, engine="numpy",
         data_dir=str(small_data),
