@@ -144,7 +144,7 @@ class Drive(wiring.Component):
                 "set_code": In(STEP_CODE_BITS),
                 "set_minus": In(1),
                 "begin": Out(stream.Signature(BEGIN)),
-                "row_draws": In(stream.Signature(spec.row_code.bits)),
+                "row_draws": In(stream.Signature(spec.row_taps * spec.row_code.bits)),
                 "column_draws": In(stream.Signature(spec.column_code.bits)),
                 "ready": In(1),
                 "convert_valid": In(1),
@@ -165,7 +165,7 @@ class Drive(wiring.Component):
         # The bias is no code of a packet: its line is at full scale in every FORWARD and UPDATE.
         inputs = max(1, spec.rows - 1)
         m.submodules.row_shadow = row_shadow = Shadow(inputs, row_width, beat)
-        m.submodules.row_drivers = rows = LineDrivers(spec.rows, row_width)
+        m.submodules.row_drivers = rows = LineDrivers(spec.rows, row_width, taps=spec.row_taps)
         m.submodules.column_shadow = column_shadow = Shadow(spec.columns, magnitude + 1, beat)
         m.submodules.column_drivers = columns = LineDrivers(spec.columns, driver, lanes)
         connect(m, flipped(self.i), phase.i)

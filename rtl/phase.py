@@ -61,8 +61,9 @@ class PhaseDriver(wiring.Component):
     """Owns the macro's handshake and the line drivers' thresholds.
 
     `polarity` is a bit a row. `begin` starts both update streams; `row_draws` and `column_draws`
-    give a threshold a slot. A conversion's groups are announced by `beat` with their number. The
-    phase IDLE drives nothing for `idle_cycles` (at least 1), and waits for no answer.
+    give a threshold a slot, those of the rows one a tap. A conversion's groups are announced by
+    `beat` with their number. The phase IDLE drives nothing for `idle_cycles` (at least 1), and
+    waits for no answer.
     """
 
     i: stream.Interface
@@ -108,12 +109,12 @@ class PhaseDriver(wiring.Component):
                 "idle_cycles": In(TIMEOUT_BITS),
                 "polarity": In(spec.rows),
                 "begin": Out(stream.Signature(BEGIN)),
-                "row_draws": In(stream.Signature(spec.row_code.bits)),
+                "row_draws": In(stream.Signature(spec.row_taps * spec.row_code.bits)),
                 "column_draws": In(stream.Signature(spec.column_code.bits)),
                 "row_drive": Out(1),
                 "row_full": Out(1),
                 "row_live": Out(spec.rows),
-                "row_threshold": Out(spec.row_code.bits),
+                "row_threshold": Out(spec.row_taps * spec.row_code.bits),
                 "column_drive": Out(1),
                 "column_threshold": Out(spec.column_driver_bits),
                 "request": Out(1),
@@ -187,6 +188,11 @@ class PhaseDriver(wiring.Component):
             m.d.sync += self.request.eq(0)
             m.next = "IDLE"
 
+        def ask() -> None:
+            m.d.sync += [self.request.eq(1), silent.eq(0)]
+            m.next = "ANSWER"
+
+        drawn = ~kind["draws"] | (self.row_draws.valid & self.column_draws.valid)
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.i.ready.eq(1)
@@ -201,12 +207,25 @@ class PhaseDriver(wiring.Component):
                     finish(failed=True)
                 with m.Elif(~self.ready):
                     m.d.comb += self.begin.valid.eq(draws)
-                    with m.If(self.begin.ready | ~draws):
-                        m.d.sync += [self.request.eq(1), silent.eq(0)]
+                    if spec.row_taps > 1:
+                        with m.If(self.begin.ready & draws):
+                            m.d.sync += silent.eq(0)
+                            m.next = "FILL"
+                        with m.Elif(~draws):
+                            ask()
+                    else:
+                        with m.If(self.begin.ready | ~draws):
+                            ask()
+            if spec.row_taps > 1:
+                # The macro is asked when the ring of thresholds is full: its window opens at once.
+                with m.State("FILL"):
+                    with m.If(~self.enable):
+                        finish(failed=True)
+                    with m.Elif(drawn):
+                        m.d.sync += self.request.eq(1)
                         m.next = "ANSWER"
             with m.State("ANSWER"):
                 m.d.sync += silent.eq(silent + 1)
-                drawn = ~kind["draws"] | (self.row_draws.valid & self.column_draws.valid)
                 with m.If(self.phase == Phase.IDLE):
                     with m.If((silent + 1 >= self.idle_cycles) | ~self.enable):
                         finish(failed=~self.enable)
@@ -234,6 +253,9 @@ class PhaseDriver(wiring.Component):
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += replay.eq(asked.replay)
 
+        counted = cycle
+        if spec.row_taps > 1:
+            counted = cycle[: spec.row_code.bits].replicate(spec.row_taps)
         last_group = Mux(
             self.phase == Phase.CONVERT_BACKWARD,
             groups(spec, spec.rows) - 1,
@@ -243,7 +265,7 @@ class PhaseDriver(wiring.Component):
             self.beat_group.eq(group),
             self.beat_last.eq(group == last_group),
             self.row_full.eq((self.phase == Phase.READ) | self.trim),
-            self.row_threshold.eq(Mux(kind["draws"], self.row_draws.payload, cycle)),
+            self.row_threshold.eq(Mux(kind["draws"], self.row_draws.payload, counted)),
             self.column_threshold.eq(Mux(kind["draws"], self.column_draws.payload, cycle)),
         ]
         return m

@@ -1,4 +1,5 @@
-"""A side's line drivers: a code register a line, and one comparison with a shared threshold.
+"""A side's line drivers: a code register a line, and one comparison with a shared threshold, or
+with the one of several that is its group's.
 
 A line is high where its code is above the threshold. Counting the threshold up from 0 makes pulses
 that last exactly their codes (FORWARD, BACKWARD); drawing it makes the words of an UPDATE. So one
@@ -12,6 +13,8 @@ from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
+
+from spec.tile import SKEW_ROWS
 
 
 class Shadow(wiring.Component):
@@ -60,7 +63,8 @@ class LineDrivers(wiring.Component):
     """`lines` drivers of codes of `bits` bits.
 
     `take` makes `taken` (lines x bits) the active codes; a `write` puts `codes` (`lanes` of them)
-    into the lines of group `group`. While `drive` is high, lines that are `live` follow the
+    into the lines of group `group`. `threshold` has `taps` thresholds, tap 0 lowest, of which each
+    `SKEW_ROWS` lines take the next. While `drive` is high, lines that are `live` follow the
     comparison, or are high with `full`; otherwise all are low.
     """
 
@@ -75,16 +79,16 @@ class LineDrivers(wiring.Component):
     live: Signal
     lines: Signal
 
-    def __init__(self, lines: int, bits: int, lanes: int = 0) -> None:
+    def __init__(self, lines: int, bits: int, lanes: int = 0, taps: int = 1) -> None:
         """With `lanes` 0 there is no port for writes. Raises ValueError where there is no line."""
         if lines < 1 or lanes < 0:
             raise ValueError(f"{lines} lines by {lanes} lanes: give at least one line")
-        self.count, self.bits, self.lanes = lines, bits, lanes
+        self.count, self.bits, self.lanes, self.taps = lines, bits, lanes, taps
         self.groups = -(-lines // lanes) if lanes else 0
         members = {
             "take": In(1),
             "taken": In(lines * bits),
-            "threshold": In(bits),
+            "threshold": In(taps * bits),
             "drive": In(1),
             "full": In(1),
             "live": In(lines),
@@ -106,9 +110,13 @@ class LineDrivers(wiring.Component):
             write_groups(m, held, self.write, self.group, self.codes, self.count, self.bits)
         with m.If(self.take):
             m.d.sync += held.eq(self.taken)
-        above = Cat(
-            self.threshold < held.word_select(line, self.bits) for line in range(self.count)
-        )
+        above = Cat(self._threshold(line) < held.word_select(line, self.bits)
+                    for line in range(self.count))  # fmt: skip
         high = (above | self.full.replicate(self.count)) & self.live
         m.d.sync += self.lines.eq(high & self.drive.replicate(self.count))
         return m
+
+    def _threshold(self, line: int) -> Value:
+        if self.taps == 1:
+            return self.threshold
+        return self.threshold.word_select(line // SKEW_ROWS % self.taps, self.bits)

@@ -22,6 +22,7 @@ from rtl.journal import Journal
 from rtl.known import Known
 from rtl.polarity import PolarityBank
 from rtl.registers import RegisterBank
+from rtl.skew import RowSkew
 from rtl.transfer import TransferSequencer, set_table
 from rtl.update_stream import UpdateStream
 from rtl.vector_input import VectorInput
@@ -378,7 +379,14 @@ class Tile(wiring.Component):
             drive.select_write.eq(transfer.select_write | controller.select_write),
             drive.set_write.eq(transfer.set_write | controller.set_write),
         ]
-        streams = (self.row_stream, drive.row_draws), (self.column_stream, drive.column_draws)
+        cut = soft_reset | (drive.done & drive.failed)
+        row_draws = drive.row_draws
+        if self.spec.row_taps > 1:
+            m.submodules.row_skew = row_skew = RowSkew(self.spec)
+            connect(m, row_skew.o, drive.row_draws)
+            m.d.comb += row_skew.stop.eq(cut)
+            row_draws = row_skew.i
+        streams = (self.row_stream, row_draws), (self.column_stream, drive.column_draws)
         for stream, draws in streams:
             connect(m, stream.o, draws)
             m.d.comb += [
@@ -386,7 +394,7 @@ class Tile(wiring.Component):
                 stream.begin.payload.eq(drive.begin.payload),
                 stream.commit.eq(controller.commit),
                 # An UPDATE cut short, by a soft reset or a failure, takes its draws back.
-                stream.stop.eq(soft_reset | (drive.done & drive.failed)),
+                stream.stop.eq(cut),
             ]
         both = self.row_stream.begin.ready & self.column_stream.begin.ready
         m.d.comb += drive.begin.ready.eq(both)

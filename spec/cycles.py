@@ -93,8 +93,9 @@ def backward(spec: TileSpec) -> Cycles:
 
 
 def update(spec: TileSpec, polarities: int = 1, new_vectors: int = 0) -> Cycles:
-    """UPDATE, which takes `new_vectors` waiting ones first."""
-    return _drive(spec.update.slots) * polarities + Cycles(overhead=1 + new_vectors)
+    """UPDATE, which takes `new_vectors` waiting ones first; with row skew the ring fills first."""
+    fill = spec.update.slots + 2 if spec.row_taps > 1 else 0
+    return _drive(spec.update.slots, fill) * polarities + Cycles(overhead=1 + new_vectors)
 
 
 def read(spec: TileSpec) -> Cycles:

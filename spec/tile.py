@@ -54,6 +54,10 @@ class NeuronSpec:
         return 1 << self.segments_log2 if self.segments_log2 else 0
 
 
+SKEW_ROWS = 8
+"""Rows of a group that meet the same thresholds."""
+
+
 @dataclass(frozen=True)
 class UpdateSpec:
     """UPDATE: pulse streams of `slots` slots on rows and columns."""
@@ -64,6 +68,12 @@ class UpdateSpec:
         "how the slots' thresholds are drawn",
         tag="design",
         choices=("low_discrepancy", "stochastic"),
+    )
+    row_skew: bool = parameter(
+        False,
+        "each group of eight rows meets the thresholds a slot after the group before, so that the "
+        "roundings of an update cancel in a column",
+        tag="design",
     )
 
     @property
@@ -378,6 +388,12 @@ class TileSpec:
     def weight_code(self) -> Signed:
         """Format of READ's codes: the digital side's only idea of a weight."""
         return Signed(self.converters.read_bits)
+
+    @cached_property
+    def row_taps(self) -> int:
+        """Different thresholds that the rows meet in a slot: with row_skew one a group, else 1."""
+        skewed = self.update.row_skew
+        return min(self.update.slots, -(-self.rows // SKEW_ROWS)) if skewed else 1
 
     @cached_property
     def set_table_entries(self) -> int:

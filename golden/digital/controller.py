@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.digital import converter, neuron, update_stream
+from golden.digital import converter, neuron, skew, update_stream
 from golden.digital.polarity import PolarityBank
 from golden.digital.pulse_width import column_durations, row_durations
 from golden.digital.transfer import Counters, Kind, TransferSequencer, read_row, read_undriven
@@ -60,6 +60,7 @@ class TileController:
         self._forward_correction = converter.Correction(fraction_bits, spec.forward_code)
         self._backward_correction = converter.Correction(fraction_bits, spec.backward_code)
         self._derivatives = neuron.derivatives(spec.forward_code)
+        self._late = skew.turns(spec) if spec.row_taps > 1 else None
         self._rows: IntArray | None = None
         self._columns: IntArray | None = None
         self._mask: NDArray[np.bool_] | None = None
@@ -135,6 +136,8 @@ class TileController:
         if self._rows is None or columns is None:
             raise RuntimeError("NO_VECTOR: UPDATE needs a FORWARD and column codes first")
         row_words = update_stream.row_words(self.row_stream.table(), self._rows)
+        if self._late is not None:
+            row_words = skew.skewed(row_words, self._late, self.spec.update.slots)
         column_words = update_stream.column_words(self.column_stream.table(), columns)
         for polarity, words in self.polarity.phases(row_words):
             charge = columns <= 0 if polarity else columns > 0

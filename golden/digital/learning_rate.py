@@ -1,4 +1,4 @@
-"""The learning rate as threshold scales: integers, split equally over rows and columns."""
+"""The learning rate as threshold scales: integers, split over rows and columns."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ def threshold_scales(spec: TileSpec, step: Fraction, rate: Fraction) -> tuple[in
 
     `step` is the nominal change of one coincidence, in weight units. A line of code c pulses in
     c/M of the slots, so slots * step * 2^(unit + row bits + column bits + gain) / (M_row M_column)
-    must equal the rate.
+    must equal the rate. Both sides take the same share; with row skew the rows take all that their
+    register holds, because the roundings of theirs cancel in a column and a column's own do not.
 
     Raises InputError where the rate is above what all slots can give, or too small for the
     registers.
@@ -32,9 +33,15 @@ def threshold_scales(spec: TileSpec, step: Fraction, rate: Fraction) -> tuple[in
             "lower it or raise slots, step or weight_units_log2"
         )
     scales = []
-    for bits in (spec.codes.pwm_bits, spec.codes.column_bits):
-        square = attenuation * (1 << (2 * bits))
-        scales.append((math.isqrt(math.floor(4 * square)) + 1) // 2)
+    row, column = spec.codes.pwm_bits, spec.codes.column_bits
+    if spec.update.row_skew:
+        scales.append(min(math.floor(attenuation * (1 << row)), (1 << SCALE_BITS) - 1))
+        rest = attenuation * (1 << (row + column)) / scales[0]
+        scales.append(max(1 << column, math.floor(rest + Fraction(1, 2))))
+    else:
+        for bits in (row, column):
+            square = attenuation * (1 << (2 * bits))
+            scales.append((math.isqrt(math.floor(4 * square)) + 1) // 2)
     if max(scales) >= 1 << SCALE_BITS:
         raise InputError(f"learning_rate={float(rate):g}: too small for {SCALE_BITS}-bit scales")
     return scales[0], scales[1]

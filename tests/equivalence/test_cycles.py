@@ -45,6 +45,7 @@ SPECS = {
         ),
         host=replace(TINY.host, axis_bytes=2),
     ),
+    "skew": replace(TINY, rows=10, update=replace(TINY.update, slots=8, row_skew=True)),
     "no PCM": replace(
         TINY,
         rows=2,

@@ -209,6 +209,11 @@ def test_operations_of_every_polarity(stalling: float) -> None:
     check(SCRIPTS["polarities"](spec, 1), 1, stalling)
 
 
+@pytest.mark.parametrize("case", ["polarities", "cut update"])
+def test_updates_of_skewed_rows_whole_and_cut(case: str) -> None:
+    check(SCRIPTS[case](SPECS["skewed"], 1), 1)
+
+
 # Verilator goes through the same scripts in `make test`, and is faster.
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("name", tile_cases.CUT_COMMANDS)

@@ -775,9 +775,10 @@ SPECS = {
         rows=37,
         columns=19,
         transfer=replace(preset("small").transfer, set_shift=8),
-        update=replace(preset("small").update, stream_mode="stochastic"),
+        update=replace(preset("small").update, stream_mode="stochastic", row_skew=True),
         neurons=NeuronSpec(segments_log2=4),
     ),
+    "skewed": replace(TINY, rows=10, columns=2, update=replace(TINY.update, row_skew=True)),
     "paper": preset("paper"),
     "segments": replace(TINY, neurons=NeuronSpec(segments_log2=3)),
 }

@@ -12,6 +12,7 @@ from golden.engines.compiled.conversions import convert_channels
 from golden.engines.compiled.draws import clip, round_half_even
 from golden.engines.compiled.vectors import BLOCK, FLIP
 from spec.lfsr import COLUMN_LAG, DRAW_BITS, LFSR_BITS, LFSR_MASK, ROW_LAG, STEPS_A_DRAW
+from spec.tile import SKEW_ROWS
 
 EVALUATION = int(random.Mechanism.EVALUATION)
 _LOW_MASK = (1 << STEPS_A_DRAW) - 1
@@ -70,6 +71,13 @@ def list_pulsed(flat, t, phase):
 
 
 @inlined
+def turned(word, late, slots):
+    """A word of `slots` pulses that are `late` slots later, those at the end coming first."""
+    wide = np.uint64(word) << np.uint64(late) | np.uint64(word) >> np.uint64(slots - late)
+    return np.uint32(wide & ((np.uint64(1) << np.uint64(slots)) - np.uint64(1)))
+
+
+@inlined
 def list_blocks(flat, t, sign):
     """List the blocks with a pulse: DRIVEN, their ROW_WORDS, and these JOINED. Returns how many.
 
@@ -78,6 +86,7 @@ def list_blocks(flat, t, sign):
     first, last, count = flat.P[t, at.LINE], flat.P[t, at.LINE] + flat.P[t, at.BLOCKS] * BLOCK, 0
     table, words = flat.words[at.ROW_TABLE], flat.words[at.ROW_WORDS]
     durations, signs = flat.durations[first:last], flat.signs[first:last]
+    slots, taps = np.uint32(flat.P[t, at.SLOTS]), flat.P[t, at.ROW_TAPS]
     for row in range(0, durations.shape[0], BLOCK):
         longest = durations[row]
         for i in range(row + 1, row + BLOCK):
@@ -89,6 +98,12 @@ def list_blocks(flat, t, sign):
             live = sign == 0 or signs[i] == sign
             words[i] = table[np.uint64(durations[i])] if live else np.uint32(0)
             joined |= words[i]
+        if taps > 1:
+            joined = np.uint32(0)
+            for i in range(row, row + BLOCK):
+                late = np.uint32(flat.order[first + i] // SKEW_ROWS % taps)
+                words[i] = turned(words[i], late, slots)
+                joined |= words[i]
         flat.scratch[at.DRIVEN, count], flat.words[at.JOINED, count] = row, joined
         count += joined != 0
     return count

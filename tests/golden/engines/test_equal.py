@@ -53,6 +53,17 @@ CASES: dict[str, tuple[str, dict[str, str]]] = {
         "pcm-3t1c",
         {"weight_units_log2": "-2,-1,-3", "learning_rate": "0.005", "backward_range_log2": "0"},
     ),
+    "rows skewed": ("pcm-3t1c", {"row_skew": "true"}),
+    "rows skewed, few slots, both polarities": (
+        "pcm-3t1c",
+        {
+            "row_skew": "true",
+            "slots": "8",
+            "transfer_mode": "staggered",
+            "learning_rate": "0.005",
+            "trim_limit": "32",
+        },
+    ),
     "a long trim of coarse steps": (
         "pcm-3t1c",
         {"step": "0.015", "learning_rate": "0.2", "trim_limit": "48", "trim_tol": "0"},
