@@ -14,6 +14,9 @@ from spec.formats import nearest
 from spec.parameter import as_fraction, check_fields, leaves, override, parameter
 from spec.tile import TileSpec
 
+BY_LAYER = {"column_gain_log2": "column_gains_log2", "weight_unit_log2": "weight_units_log2"}
+"""What a tile has one of -> the list of a run."""
+
 _OFF = {
     "step_spread": "0",
     "up_down_mismatch": "0",
@@ -83,7 +86,7 @@ class TrainingParameters:
     def __post_init__(self) -> None:
         """Check every field."""
         check_fields(self)
-        for name in ("column_gains_log2", "weight_units_log2"):
+        for name in BY_LAYER.values():
             self.by_layer(name, 0)
 
     def by_layer(self, name: str, from_output: int) -> int:
@@ -180,6 +183,9 @@ def configure(cell: str, settings: dict[str, str], base: Config | None = None) -
     for name in settings:
         if name in ("rows", "columns", "tile.rows", "tile.columns"):
             raise InputError(f"--set {name}: sizes follow from --hidden and the data set")
+        last = name.rsplit(".", 1)[-1]
+        if last in BY_LAYER:
+            raise InputError(f"--set {name}: give {BY_LAYER[last]}, a number a layer")
     preset = {key: text for key, text in CELLS[cell].items() if key not in settings}
     assert all(any(p == k or p.endswith("." + k) for p in known) for k in preset)
     return override(config, preset | settings).resolved()
