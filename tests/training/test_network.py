@@ -34,5 +34,5 @@ def test_a_list_by_layer_goes_from_the_output_back_and_its_last_repeats() -> Non
     specs = layer_specs(configure("ideal", settings), [9, 4, 4, 3])
     assert [spec.weight_unit_log2 for spec in specs] == [-3, -3, -1]
     assert [spec.column_gain_log2 for spec in specs] == [0, 0, 0]
-    with pytest.raises(InputError, match="^weight_units_log2=x: give whole numbers like 0,0,1$"):
+    with pytest.raises(InputError, match=r"^weight_units_log2=x: give whole numbers like 0,0,1$"):
         configure("ideal", {"weight_units_log2": "x"})
