@@ -422,7 +422,7 @@ def _refuse_others(context: click.Context, name: str, allowed: Sequence[str]) ->
 
 def _asked(context: click.Context, without: Sequence[str]) -> str:
     """The command as it was given, without the options that only say where results go."""
-    words = [context.command_path]
+    words = context.command_path.split()
     for parameter in context.command.params:
         given = parameter.name and context.get_parameter_source(parameter.name)
         if given is not ParameterSource.COMMANDLINE or parameter.name in without:

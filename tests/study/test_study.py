@@ -94,6 +94,7 @@ def test_a_study_in_one_process(
     text = document.read_text()
     assert text.startswith("# Results\n\n<!-- study small -->\n### Small\n")
     assert text.count(found["table"]) == 1
+    assert "\n    crosstile study " in text
     assert "small.toml --data-dir mnist=" in text
     assert "--report" not in text
 
