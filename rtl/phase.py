@@ -208,11 +208,10 @@ class PhaseDriver(wiring.Component):
                 with m.Elif(~self.ready):
                     m.d.comb += self.begin.valid.eq(draws)
                     if spec.row_taps > 1:
-                        with m.If(self.begin.ready & draws):
-                            m.d.sync += silent.eq(0)
-                            m.next = "FILL"
-                        with m.Elif(~draws):
+                        with m.If(~draws):
                             ask()
+                        with m.Elif(self.begin.ready):
+                            m.next = "FILL"
                     else:
                         with m.If(self.begin.ready | ~draws):
                             ask()
@@ -222,8 +221,7 @@ class PhaseDriver(wiring.Component):
                     with m.If(~self.enable):
                         finish(failed=True)
                     with m.Elif(drawn):
-                        m.d.sync += self.request.eq(1)
-                        m.next = "ANSWER"
+                        ask()
             with m.State("ANSWER"):
                 m.d.sync += silent.eq(silent + 1)
                 with m.If(self.phase == Phase.IDLE):
@@ -253,9 +251,7 @@ class PhaseDriver(wiring.Component):
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += replay.eq(asked.replay)
 
-        counted = cycle
-        if spec.row_taps > 1:
-            counted = cycle[: spec.row_code.bits].replicate(spec.row_taps)
+        counted = cycle[: spec.row_code.bits].replicate(spec.row_taps)
         last_group = Mux(
             self.phase == Phase.CONVERT_BACKWARD,
             groups(spec, spec.rows) - 1,

@@ -110,13 +110,11 @@ class LineDrivers(wiring.Component):
             write_groups(m, held, self.write, self.group, self.codes, self.count, self.bits)
         with m.If(self.take):
             m.d.sync += held.eq(self.taken)
-        above = Cat(self._threshold(line) < held.word_select(line, self.bits)
-                    for line in range(self.count))  # fmt: skip
+        above = Cat(
+            self.threshold.word_select(line // SKEW_ROWS % self.taps, self.bits)
+            < held.word_select(line, self.bits)
+            for line in range(self.count)
+        )
         high = (above | self.full.replicate(self.count)) & self.live
         m.d.sync += self.lines.eq(high & self.drive.replicate(self.count))
         return m
-
-    def _threshold(self, line: int) -> Value:
-        if self.taps == 1:
-            return self.threshold
-        return self.threshold.word_select(line // SKEW_ROWS % self.taps, self.bits)

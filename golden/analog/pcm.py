@@ -226,14 +226,14 @@ class PcmPairs:
     def _stuck(
         self, devices: DeviceParameters, shape: tuple[int, int], device: int
     ) -> NDArray[np.uint8]:
-        on_share = devices.pcm.stuck_on_share
         limit = nearest(as_fraction(devices.pcm.stuck_fraction) * (1 << 32))
         if limit == 0:
             return np.zeros(shape, np.uint8)
         cells = np.arange(shape[0] * shape[1]).reshape(shape)
         bits = philox(self._seed, Mechanism.STUCK, self._tile, cells, device)
         stuck = (bits & np.uint64(0xFFFFFFFF)) < np.uint64(limit)
-        on = (bits >> np.uint64(32)) < np.uint64(nearest(as_fraction(on_share) * (1 << 32)))
+        on_limit = nearest(as_fraction(devices.pcm.stuck_on_share) * (1 << 32))
+        on = (bits >> np.uint64(32)) < np.uint64(on_limit)
         return np.where(stuck, np.where(on, 1, 2), 0).astype(np.uint8)
 
     def _forced(self, values: NDArray, stuck: NDArray[np.uint8]) -> NDArray:

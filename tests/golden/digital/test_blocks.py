@@ -234,6 +234,17 @@ def test_the_product_of_the_scales_gives_the_rate_asked(
     )
 
 
+@pytest.mark.parametrize("rate", ["0.03", "0.002", "0.0001", "0.00001"])
+def test_skewed_rows_take_all_of_the_rate_that_their_register_holds(rate: str) -> None:
+    spec = override(TileSpec(), {"row_skew": "true"})
+    step = Fraction(1, 1000)
+    row, column = threshold_scales(spec, step, Fraction(rate))
+    full = (1 << SCALE_BITS) - 1
+    assert row == full or column in (128, 129)
+    given = 32 * step * (1 << 15) / (row * column)
+    assert abs(given / Fraction(rate) - 1) <= Fraction(1, 2 * column)
+
+
 def test_the_largest_rate_is_unit_scale_exactly() -> None:
     assert threshold_scales(TileSpec(), Fraction(1, 1000), Fraction(32, 1000)) == (256, 128)
 
