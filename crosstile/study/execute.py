@@ -27,6 +27,13 @@ AHEAD = 2
 CONNECT_SECONDS = 10
 LOST_WORKERS = 10
 """A run is given up when so many workers were lost over it."""
+SETTINGS = {
+    "distributed.scheduler.allowed-failures": LOST_WORKERS,
+    # Dask keeps an hour of profiles and of samples of the machine: they would grow with the runs.
+    "distributed.worker.profile.enabled": False,
+    "distributed.admin.system-monitor.log-length": 10,
+    "distributed.admin.low-level-log-length": 100,
+}
 
 
 def outcomes(
@@ -51,7 +58,7 @@ def _client(scheduler: str | None, workers: int | None) -> Iterator[Any]:
     import dask.config
     from distributed import Client, LocalCluster
 
-    dask.config.set({"distributed.scheduler.allowed-failures": LOST_WORKERS})
+    dask.config.set(SETTINGS)
     if scheduler is None:
         options: dict[str, Any] = {
             "n_workers": workers or os.cpu_count() or 1, "threads_per_worker": 1,
