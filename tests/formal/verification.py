@@ -10,8 +10,8 @@ from typing import Any
 from amaranth.hdl import Fragment
 
 from tests.formal import (
-    test_chopper,
     promises,
+    test_chopper,
     test_controller,
     test_drive,
     test_known,
