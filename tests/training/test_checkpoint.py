@@ -14,6 +14,7 @@ import pytest
 
 from golden.training import checkpoint
 from golden.training.loop import Run, Trainer
+from golden.training.network import Network
 from spec.errors import InputError
 
 BURST = {"transfer_interval": "40"}
@@ -64,8 +65,11 @@ def test_the_chopper_is_in_checkpoint_and_digest_and_otherwise_in_neither(small_
     usual, chopped = (stopped_at(run_of(small_data, settings=s), 45) for s in (STAGGERED, CHOPPED))
     more = {name for tile in chopped.snapshot().registers for name in tile}
     assert more - {name for tile in usual.snapshot().registers for name in tile} == {"chopper_lfsr"}
-    before = chopped.digest()
-    chopped.network.tiles[0].controller.transfers.chopper.draw()
+    before, network = chopped.digest(), chopped.network
+    assert isinstance(network, Network)
+    chopper = network.tiles[0].controller.transfers.chopper
+    assert chopper is not None
+    chopper.draw()
     assert chopped.digest() != before
 
 
