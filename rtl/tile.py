@@ -15,6 +15,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.axi_lite import AxiLite
 from rtl.axi_stream import AxiStreamSignature
+from rtl.chopper import Chopper
 from rtl.controller import Controller
 from rtl.converter import Converter, Dither, Use, raw_bits
 from rtl.drive import Drive, pins_signature
@@ -123,6 +124,13 @@ class Tile(wiring.Component):
         self._phases(m, soft_reset)
         self._conversions(m, soft_reset)
         connect(m, self.transfer.journal, self.journal.sequencer)
+        if spec.transfer.draws_polarity:
+            # A soft reset keeps it, as all LFSRs.
+            m.submodules.chopper = chopper = Chopper()
+            m.d.comb += [
+                chopper.step.eq(self.transfer.chopper.step),
+                self.transfer.chopper.bit.eq(chopper.bit),
+            ]
         return m
 
     def _segments(self, m: Module) -> None:

@@ -2,8 +2,8 @@
 
 One phase is asked for at a time. Codes of a READ are taken a group a cycle, without back-pressure,
 and worked within three cycles; before a RESET or a trim a pass over the groups, before a SET one
-over the columns, goes to the drivers. Weights of a LOAD are taken one a cycle. The journal and the
-SET table are components of their own, because a soft reset clears all that is here.
+over the columns, goes to the drivers. Weights of a LOAD are taken one a cycle. The journal, the SET
+table and the chopper are components of their own, because a soft reset clears all that is here.
 
 The walk of a row is here; each of its parts has a file: `transfer_program`, `transfer_trim`,
 `transfer_reads` (a phase, a READ), `transfer_columns` (the groups' way through three stages).
@@ -165,12 +165,17 @@ class TransferSequencer(TransferPorts):
         """JOURNAL: from its last cycle on the row is one to be finished."""
         journal, wires = self.journal, steps.wires
         is_load, is_init = journal.kind == RangeKind.LOAD, journal.kind == RangeKind.INIT
+        is_transfer = journal.kind == RangeKind.TRANSFER
         with steps.state(State.JOURNAL):
             inverts = int(self.spec.transfer.polarity_inversion)
-            inverted = self.polarity_bit ^ ((journal.kind == RangeKind.TRANSFER) & inverts)
+            p_new = self.polarity_bit ^ (is_transfer & inverts)
+            if self.spec.transfer.draws_polarity:
+                p_new = Mux(is_transfer, self.chopper.bit, self.polarity_bit)
+                # Once a row: a RESUME finds the bit in the journal.
+                m.d.comb += self.chopper.step.eq(journal.open & is_transfer)
             m.d.comb += [
                 wires.passing.eq(is_init & ~wires.loaded),
-                journal.open_p_new.eq(~is_init & inverted),
+                journal.open_p_new.eq(~is_init & p_new),
             ]
             # A LOAD comes to its row only now: its bit takes a cycle.
             m.d.sync += settled.eq(1)

@@ -9,6 +9,7 @@ from amaranth.hdl import Signal, signed
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from rtl.chopper import chopper_signature
 from rtl.journal import journal_signature
 from rtl.phase import column_bits, groups, index_bits, request_layout, row_bits
 from rtl.row_range import start_layout
@@ -58,7 +59,8 @@ class TransferPorts(wiring.Component):
     the bit of `polarity_row` a cycle before, `step_code` the SET table's at `step_index`.
 
     `trim_write`, `select_write` and `set_write` go to the column drivers and to the macro. All
-    codes of a LOAD lie before `weights_done`, whose error ends it without a trace.
+    codes of a LOAD lie before `weights_done`, whose error ends it without a trace. There is a
+    `chopper` only if the spec draws polarities.
     """
 
     start: stream.Interface
@@ -97,6 +99,7 @@ class TransferPorts(wiring.Component):
     weights_done: Signal
     weights_error: Signal
     journal: Any
+    chopper: Any
     row_committed: Signal
     attempt: Signal
     not_programmed: Signal
@@ -110,6 +113,7 @@ class TransferPorts(wiring.Component):
         self.groups = groups(spec, spec.columns)
         group_bits = index_bits(self.groups)
         weight = data.StructLayout({"code": signed(spec.weight_code.bits)})
+        chops = spec.transfer.draws_polarity
         super().__init__(
             {
                 "start": In(stream.Signature(start_layout(spec))),
@@ -148,6 +152,7 @@ class TransferPorts(wiring.Component):
                 "weights_done": In(1),
                 "weights_error": In(ERROR_BITS),
                 "journal": Out(journal_signature(spec)),
+                **({"chopper": Out(chopper_signature())} if chops else {}),
                 "row_committed": Out(1),
                 "attempt": Out(1),
                 "not_programmed": Out(1),

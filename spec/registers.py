@@ -334,7 +334,8 @@ def _identity(spec: TileSpec) -> tuple[Register, ...]:
             constant("SEGMENTS_LOG2", 25, 4, spec.neurons.segments_log2,
                      "log2 of the segments of the neurons' table; 0: none, and no window to it"),
             constant("POLARITY_INVERSION", 30, 1, int(transfer.polarity_inversion),
-                     "a transfer inverts its row's polarity"),
+                     "a transfer draws its row's polarity at random" if transfer.draws_polarity
+                     else "a transfer inverts its row's polarity"),
             constant("PROGRAM_PCM", 31, 1, int(transfer.program_pcm),
                      "a transfer programs the higher pair"),
         )),

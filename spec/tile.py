@@ -158,6 +158,14 @@ class TransferSpec:
         tag="found",
         source="Ambrogio 2018; US11074499",
     )
+    chopper: str = parameter(
+        "alternate",
+        "what polarity_inversion makes of a row's polarity at a transfer: the other one, or one of "
+        "the two at random, as choppers that switch with a probability of 1/2",
+        tag="assumed",
+        source="aihwkit, ChoppedTransferCompound: in_chop_random, in_chop_prob",
+        choices=("alternate", "random"),
+    )
     program_pcm: bool = parameter(
         True, "use the higher-significance pair; false leaves all weight on g", tag="design"
     )
@@ -209,6 +217,11 @@ class TransferSpec:
         low=0,
         high=511,
     )
+
+    @property
+    def draws_polarity(self) -> bool:
+        """Whether a transfer draws the row's polarity; the tile has a chopper only then."""
+        return self.chopper == "random"
 
 
 @dataclass(frozen=True)
@@ -337,6 +350,10 @@ class TileSpec:
             raise InputError(
                 f"segments_log2={self.neurons.segments_log2}: give at most {most}, or raise "
                 "forward_bits and pwm_bits"
+            )
+        if transfer.draws_polarity and not transfer.polarity_inversion:
+            raise InputError(
+                "chopper=random: needs polarity_inversion; set it true, or chopper=alternate"
             )
         if timing.set_step_max_ns < timing.set_step_min_ns:
             raise InputError("set_step_max_ns: give a value of at least set_step_min_ns")

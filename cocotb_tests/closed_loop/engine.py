@@ -107,8 +107,12 @@ class ClosedLoopEngine(NumpyEngine):
         names = sorted({register for register, _ in SCALARS.values()})
         words = tile.registers(names)
         values = {name: words[register][field] for name, (register, field) in SCALARS.items()}
-        array = {"clock_ns": held.array.clock_ns, "updates": held.array.updates}
-        held.restore_registers(values | array)
+        values |= {"clock_ns": held.array.clock_ns, "updates": held.array.updates}
+        chopper = self.golden.tiles[index].controller.transfers.chopper
+        if chopper is not None:
+            # No register shows it: what it drew, the polarities, is what is compared.
+            values["chopper_lfsr"] = chopper.state
+        held.restore_registers(values)
         for name, code in MEMORIES.items():
             state[name][:] = tile.window(code, len(state[name]))
         if values["journal_valid"]:

@@ -467,5 +467,7 @@ class CommandPort:
             stream.state, stream.scale = LFSR_RESET, 1 << code.bits
         control.forward_dither.count = control.backward_dither.count = 0
         transfers.next_row, transfers.last_row = 0, -1
+        if transfers.chopper is not None:
+            transfers.chopper.reset()
         journal = transfers.journal
         journal.valid, journal.row, journal.p_new, journal.kind = False, 0, 0, Kind.TRANSFER

@@ -14,6 +14,7 @@ from enum import Enum, IntEnum, auto
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.digital.chopper import Chopper
 from golden.digital.converter import read_code, saturate, sum_of_codes
 from golden.digital.polarity import PolarityBank
 from golden.digital.update_stream import thermometer
@@ -95,11 +96,13 @@ class TransferSequencer:
     last_row: int = -1
     abort: bool = False
     journal: Journal = field(init=False)
+    chopper: Chopper | None = field(init=False)
 
     def __post_init__(self) -> None:
-        """An empty journal, and one handler a state."""
+        """An empty journal, a chopper if the spec has one, and one handler a state."""
         columns = self.spec.columns
         self.journal = Journal(np.zeros(columns, np.int64))
+        self.chopper = Chopper() if self.spec.transfer.draws_polarity else None
         self._zeros = np.zeros(columns, np.int64)
         self._codes = self._undriven = self._zeros
         # Constants as arrays without dimensions: the form that costs NumPy least.
@@ -201,13 +204,20 @@ class TransferSequencer:
 
     def _write_journal(self) -> State:
         journal, row = self.journal, self.next_row
-        bit = int(self.polarity.bits[row])
-        inverts = journal.kind is Kind.TRANSFER and self.spec.transfer.polarity_inversion
         journal.row, journal.codes = row, self._codes.copy()
-        journal.p_new = 0 if journal.kind is Kind.INIT else bit ^ int(inverts)
+        journal.p_new = self._new_polarity(row)
         journal.valid = True
         # A TRANSFER has its zero, an INIT needs none.
         return State.READ_ZERO if journal.kind is Kind.LOAD else State.PRECHARGE
+
+    def _new_polarity(self, row: int) -> int:
+        """The bit that the row will have. It is drawn once: a RESUME finds it in the journal."""
+        bit, kind = int(self.polarity.bits[row]), self.journal.kind
+        if kind is Kind.INIT:
+            return 0
+        if kind is Kind.LOAD or not self.spec.transfer.polarity_inversion:
+            return bit
+        return bit ^ 1 if self.chopper is None else self.chopper.draw()
 
     def _precharge(self) -> State:
         self.array.precharge(self.journal.row)

@@ -63,9 +63,10 @@ class Tile:
         }
 
     def registers(self) -> dict[str, int]:
-        """Every scalar of the state, by name."""
+        """Every scalar of the state, by name; of a chopper only where there is one."""
         control, counters = self.controller, self.controller.counters
         transfers = control.transfers
+        chopper = {"chopper_lfsr": transfers.chopper.state} if transfers.chopper else {}
         return {
             "clock_ns": self.array.clock_ns,
             "updates": self.array.updates,
@@ -86,6 +87,7 @@ class Tile:
             "not_programmed": counters.not_programmed,
             "not_trimmed": counters.not_trimmed,
             "saturated": counters.saturated,
+            **chopper,
         }
 
     def restore_registers(self, values: dict[str, int]) -> None:
@@ -104,6 +106,8 @@ class Tile:
         transfers.journal.p_new = values["journal_p_new"]
         transfers.journal.kind = type(transfers.journal.kind)(values["journal_kind"])
         transfers.next_row, transfers.last_row = values["next_row"], values["last_row"]
+        if transfers.chopper:
+            transfers.chopper.state = values["chopper_lfsr"]
         counters.rows, counters.attempts = values["rows_done"], values["attempts"]
         counters.not_programmed = values["not_programmed"]
         counters.not_trimmed, counters.saturated = values["not_trimmed"], values["saturated"]

@@ -214,6 +214,11 @@ def test_updates_of_skewed_rows_whole_and_cut(case: str) -> None:
     check(SCRIPTS[case](SPECS["skewed"], 1), 1)
 
 
+@pytest.mark.parametrize("case", ["cut transfer", "restored"])
+def test_rows_of_random_polarity(case: str) -> None:
+    check(SCRIPTS[case](SPECS["chopped"], 1), 1)
+
+
 # Verilator goes through the same scripts in `make test`, and is faster.
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("name", tile_cases.CUT_COMMANDS)

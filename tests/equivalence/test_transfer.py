@@ -17,6 +17,7 @@ import pytest
 from golden.analog.array import Array
 from golden.analog.interrupted import InterruptedArray
 from golden.analog.pcm import set_table
+from golden.digital.chopper import Chopper
 from golden.digital.controller import TileController
 from golden.digital.transfer import Kind
 from golden.digital.transfer import State as GoldenState
@@ -314,6 +315,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "no pcm": {"program_pcm": "false", "lanes": 2},
     "no trim": {"trim_limit": 0, "lanes": 2},
     "no inversion": {"polarity_inversion": "false", "lanes": 4},
+    "random chopper": {"chopper": "random", "lanes": 4},
     "all masked": {"masked": (0, 1, 2, 3, 4), "lanes": 2},
     "some masked": {"masked": (0, 3), "lanes": 2},
     "offset": {"offset": 15, "lanes": 2},
@@ -410,6 +412,19 @@ def test_soft_resets_at_any_cycle_also_of_what_was_resumed() -> None:
         operations += [transfer(0, 1, what="reset", delay=first)]
         operations += [resume(what="reset", delay=second), resume()]
     assert_equal(case(operations, lanes=4, masked=(1,), **THOROUGH))
+
+
+def test_random_choppers_draw_once_a_row_whatever_cuts_it() -> None:
+    delays, operations = np.random.default_rng(9), []
+    # A soft reset around the cycle in which the journal is written, and at any other.
+    cuts: list[dict[str, Any]] = [{"state": State.JOURNAL, "delay": delay} for delay in range(4)]
+    cuts += [{"delay": int(delay)} for delay in delays.integers(0, 400, 6)]
+    for cut in cuts:
+        operations += [transfer(0, 3, what="reset", **cut), resume(), load(2, WEIGHTS), init(3, 3)]
+    found, _ = assert_equal(case(operations, lanes=4, chopper="random", trim_limit=4))
+    # Beside the twin: the bits of the chopper in turn, one a row.
+    chopper, committed = Chopper(), [kept.bits for kept in found.kept[1::4] if kept is not None]
+    assert committed == [[chopper.draw() for _ in range(4)] for _ in cuts]
 
 
 def test_an_abort_at_any_cycle_ends_the_range_with_the_row_in_hand() -> None:

@@ -779,6 +779,7 @@ SPECS = {
         neurons=NeuronSpec(segments_log2=4),
     ),
     "skewed": replace(TINY, rows=10, columns=2, update=replace(TINY.update, row_skew=True)),
+    "chopped": replace(TINY, rows=6, transfer=replace(TINY.transfer, chopper="random")),
     "paper": preset("paper"),
     "segments": replace(TINY, neurons=NeuronSpec(segments_log2=3)),
 }

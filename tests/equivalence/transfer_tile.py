@@ -14,6 +14,7 @@ from amaranth.lib.wiring import connect
 from golden.analog.array import Array
 from golden.digital.converter import read_code
 from golden.digital.update_stream import thermometer
+from rtl.chopper import Chopper
 from rtl.journal import Journal
 from rtl.phase import row_bits
 from rtl.polarity import PolarityBank
@@ -47,6 +48,12 @@ class TransferTile(Elaboratable):
         m.submodules.set_table = table
         m.submodules.polarity = polarity
         connect(m, sequencer.journal, self.journal.sequencer)
+        if self.spec.transfer.draws_polarity:
+            m.submodules.chopper = chopper = Chopper()
+            m.d.comb += [
+                chopper.step.eq(sequencer.chopper.step),
+                sequencer.chopper.bit.eq(chopper.bit),
+            ]
         m.d.comb += [
             table.read_group.eq(sequencer.step_index),
             sequencer.step_code.eq(table.value),

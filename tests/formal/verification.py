@@ -11,6 +11,7 @@ from amaranth.hdl import Fragment
 
 from tests.formal import (
     promises,
+    test_chopper,
     test_controller,
     test_drive,
     test_known,
@@ -173,6 +174,7 @@ def sections() -> list[Section]:
             streams.StochasticStreams, streams.STOCHASTIC_CLAIMS,
         ),
         claimed("Row skew", test_skew, test_skew.Ring),
+        claimed("Chopper", test_chopper, test_chopper.Draws),
         claimed("Polarity bank", test_polarity, test_polarity.Bank),
         claimed("Unknown state", test_known, test_known.State),
         claimed("Controller", test_controller, test_controller.Commands),

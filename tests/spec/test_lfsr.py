@@ -1,4 +1,4 @@
-"""The registers of the update streams: a jump of 16 is 16 steps, and the period is full."""
+"""The registers of streams and chopper: a jump of 16 is 16 steps, and the period is full."""
 
 from __future__ import annotations
 
@@ -6,12 +6,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spec.lfsr import COLUMN_LAG, LFSR_BITS, LFSR_MASK, ROW_LAG, STEPS_A_DRAW, draw
+from spec.lfsr import (
+    CHOPPER_LAG,
+    CHOPPER_RESET,
+    COLUMN_LAG,
+    LFSR_BITS,
+    LFSR_MASK,
+    ROW_LAG,
+    STEPS_A_DRAW,
+    draw,
+    step,
+)
 
 LAGS = [ROW_LAG, COLUMN_LAG]
 
 
-def step(state: int, lag: int) -> int:
+def stepped(state: int, lag: int) -> int:
     """One step of a Fibonacci register: the new bit enters at the bottom."""
     bit = (state >> (LFSR_BITS - 1) ^ state >> (lag - 1)) & 1
     return (state << 1 | bit) & LFSR_MASK
@@ -35,17 +45,27 @@ def times(a: int, b: int, modulus: int) -> int:
 def test_a_draw_is_sixteen_single_steps(state: int, lag: int) -> None:
     expected = state
     for _ in range(STEPS_A_DRAW):
-        expected = step(expected, lag)
+        expected = stepped(expected, lag)
     assert draw(state, lag) == expected
 
 
+@settings(derandomize=True, deadline=None, max_examples=100)
+@given(state=st.integers(1, LFSR_MASK))
+def test_a_step_is_one_and_never_ends_in_zero(state: int) -> None:
+    assert step(state, CHOPPER_LAG) == stepped(state, CHOPPER_LAG) != 0
+
+
+def test_the_chopper_starts_in_no_state_that_stays() -> None:
+    assert 0 < CHOPPER_RESET <= LFSR_MASK
+
+
 def test_the_sides_differ_and_a_draw_fits_between_the_taps() -> None:
-    assert ROW_LAG != COLUMN_LAG
+    assert len({*LAGS, CHOPPER_LAG}) == 3
     assert LFSR_BITS >= 31
     assert min(LAGS) >= STEPS_A_DRAW == 16
 
 
-@pytest.mark.parametrize("lag", LAGS)
+@pytest.mark.parametrize("lag", [*LAGS, CHOPPER_LAG])
 def test_the_polynomial_is_primitive(lag: int) -> None:
     # 2^31 - 1 is prime, so x has full order as soon as x^(2^31 - 1) = 1 and x != 1.
     modulus = 1 << LFSR_BITS | 1 << (LFSR_BITS - lag) | 1

@@ -39,6 +39,11 @@ def tile(**settings: Any) -> TileSpec:
             {"forward_bits": 5, "segments_log2": 5},
             "segments_log2=5: give at most 4, or raise forward_bits and pwm_bits",
         ),
+        ({"chopper": "odd"}, "chopper=odd: choose one of alternate, random"),
+        (
+            {"chopper": "random", "polarity_inversion": "false"},
+            "chopper=random: needs polarity_inversion; set it true, or chopper=alternate",
+        ),
         ({"set_step_max_ns": 1}, "set_step_max_ns: give a value of at least set_step_min_ns"),
         (
             {"c_max": 4000},

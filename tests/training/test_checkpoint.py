@@ -14,10 +14,12 @@ import pytest
 
 from golden.training import checkpoint
 from golden.training.loop import Run, Trainer
+from golden.training.network import Network
 from spec.errors import InputError
 
 BURST = {"transfer_interval": "40"}
 STAGGERED = {"transfer_interval": "40", "transfer_mode": "staggered"}
+CHOPPED = STAGGERED | {"chopper": "random"}
 
 
 def run_of(small_data: Path, **changes: Any) -> Run:
@@ -43,7 +45,9 @@ def written(folder: Path, run: Run, example: int) -> Path:
 
 
 @pytest.mark.parametrize("example", [1, 39, 40, 99])
-@pytest.mark.parametrize("settings", [BURST, STAGGERED], ids=["burst", "staggered"])
+@pytest.mark.parametrize(
+    "settings", [BURST, STAGGERED, CHOPPED], ids=["burst", "staggered", "random choppers"]
+)
 def test_a_resumed_run_ends_as_one_never_stopped(tmp_path, small_data, settings, example):
     run = run_of(small_data, settings=settings)
     written(tmp_path, run, example)
@@ -55,6 +59,18 @@ def test_a_resumed_run_ends_as_one_never_stopped(tmp_path, small_data, settings,
 @cache
 def digest_of(small_data: Path, settings: tuple[tuple[str, str], ...]) -> str:
     return train_to_end(Trainer(run_of(small_data, settings=dict(settings)))).digest()
+
+
+def test_the_chopper_is_in_checkpoint_and_digest_and_otherwise_in_neither(small_data):
+    usual, chopped = (stopped_at(run_of(small_data, settings=s), 45) for s in (STAGGERED, CHOPPED))
+    more = {name for tile in chopped.snapshot().registers for name in tile}
+    assert more - {name for tile in usual.snapshot().registers for name in tile} == {"chopper_lfsr"}
+    before, network = chopped.digest(), chopped.network
+    assert isinstance(network, Network)
+    chopper = network.tiles[0].controller.transfers.chopper
+    assert chopper is not None
+    chopper.draw()
+    assert chopped.digest() != before
 
 
 def test_an_epoch_may_end_between(tmp_path, small_data):
@@ -76,12 +92,13 @@ def test_every_cell_resumes(tmp_path, small_data, cell):
 
 
 @pytest.mark.parametrize("engines", [("numpy", "compiled"), ("compiled", "numpy")])
-def test_one_engine_goes_on_where_the_other_stopped(tmp_path, small_data, engines):
-    run = run_of(small_data, settings=STAGGERED)
+@pytest.mark.parametrize("settings", [STAGGERED, CHOPPED], ids=["staggered", "random choppers"])
+def test_one_engine_goes_on_where_the_other_stopped(tmp_path, small_data, engines, settings):
+    run = run_of(small_data, settings=settings)
     first, second = (dataclasses.replace(run, engine=engine) for engine in engines)
     written(tmp_path, first, 70)
     resumed = train_to_end(Trainer(second, snapshot=checkpoint.read(tmp_path)))
-    assert resumed.digest() == digest_of(small_data, tuple(STAGGERED.items()))
+    assert resumed.digest() == digest_of(small_data, tuple(settings.items()))
 
 
 def test_a_checkpoint_holds_the_history(tmp_path, small_data):

@@ -36,12 +36,12 @@ from spec.tile import TileSpec
  CONVERSION_NS, PRECHARGE_NS, RESET_NS, TICK_NS, LEAK_LOSS, LEAK_TARGET, BOUND, SLOPE,
  CYCLE_SCALE, DIRECT, SET_PULSE, F_GAIN, RESET_G, RESET_SPREAD, CEILING, STUCK_ON, DRIFT,
  DRIFT_LOG2, DRIFT_T0_NS, READ_SLOPE, READ_FLOOR, MU_SLOPE, SIGMA_SLOPE, GRID, LINE,
- WIDTH, PARAMETERS) = range(68)
+ WIDTH, DRAWS_POLARITY, PARAMETERS) = range(69)
 """Columns of the parameters P (tiles, PARAMETERS) int64."""
 
 (CLOCK, UPDATES, ROW_LFSR, COLUMN_LFSR, ROW_SCALE, COLUMN_SCALE, NEXT_ROW, LAST_ROW,
  JOURNAL_ROW, P_NEW, JOURNAL_KIND, DONE, ATTEMPTS, NOT_PROGRAMMED, NOT_TRIMMED, SATURATED,
- FORWARD_DITHER, BACKWARD_DITHER, INVERTED_ROWS, STARTED, REGISTERS) = range(21)
+ FORWARD_DITHER, BACKWARD_DITHER, INVERTED_ROWS, STARTED, CHOPPER_LFSR, REGISTERS) = range(22)
 """Columns of the registers R (tiles, REGISTERS) int64; STARTED is work space, a clock."""
 # fmt: on
 
@@ -64,6 +64,7 @@ REGISTER_NAMES = {
     "not_programmed": NOT_PROGRAMMED,
     "not_trimmed": NOT_TRIMMED,
     "saturated": SATURATED,
+    "chopper_lfsr": CHOPPER_LFSR,
 }
 
 
@@ -228,7 +229,7 @@ def aligned(length: int, kind: type) -> NDArray:
 def enter(network: Network, flat: Flat) -> None:
     """Copy the network's scalars and capacitors in."""
     for index, tile in enumerate(network.tiles):
-        values = tile.registers()
+        values = {"chopper_lfsr": 0} | tile.registers()  # a tile without a chopper lists none
         for name, register in REGISTER_NAMES.items():
             flat.R[index, register] = values[name]
         signs = 1 - 2 * tile.controller.polarity.bits
@@ -341,6 +342,7 @@ def _parameters(tile: Tile, downstream: TileSpec) -> NDArray[np.int64]:
         READ_AVERAGE: c.read_average_log2,
         CALIBRATION: c.calibration_log2,
         INVERTS: transfer.polarity_inversion,
+        DRAWS_POLARITY: transfer.draws_polarity,
         PROGRAM_PCM: transfer.program_pcm,
         OFFSET: transfer.offset,
         PROG_TOL: transfer.prog_tol,

@@ -16,6 +16,7 @@ from golden.engines.compiled import layout as at
 from golden.engines.compiled.cache import compiled, entry, inlined
 from golden.engines.compiled.conversions import convert_repeats
 from golden.engines.compiled.draws import clip, popcount, round_half_even
+from spec.lfsr import CHOPPER_LAG, LFSR_BITS, LFSR_MASK
 
 ALL, HIGHER, LOWER = 0, 1, 2
 TRANSFER, LOAD = Kind.TRANSFER.value, Kind.LOAD.value
@@ -296,6 +297,15 @@ def trim(flat, t, row):
 
 
 @inlined
+def draw_polarity(register):
+    """The polarity bit of the next row; steps the chopper's register."""
+    state = register[at.CHOPPER_LFSR]
+    new = ((state >> (LFSR_BITS - 1)) ^ (state >> (CHOPPER_LAG - 1))) & 1
+    register[at.CHOPPER_LFSR] = ((state << 1) | new) & LFSR_MASK
+    return state & 1
+
+
+@inlined
 def work_row(flat, t, row, kind):
     """TRANSFER or LOAD one row; LOAD's codes stand in the journal already."""
     p, register, polarity = flat.P[t], flat.R[t], flat.rows[at.POLARITY]
@@ -315,7 +325,9 @@ def work_row(flat, t, row, kind):
                 more = round_half_even(lower[j] * p[at.COMPENSATION], 8)
                 journal[j] = clip(journal[j] + more, -limit, limit - 1)
     p_new = polarity[r]
-    if kind == TRANSFER and p[at.INVERTS]:
+    if kind == TRANSFER and p[at.DRAWS_POLARITY]:
+        p_new = draw_polarity(register)
+    elif kind == TRANSFER and p[at.INVERTS]:
         p_new ^= 1
     register[at.JOURNAL_ROW], register[at.P_NEW], register[at.JOURNAL_KIND] = row, p_new, kind
     flat.work[at.ROW_LOWER, :columns] = 0

@@ -16,6 +16,7 @@ from golden.digital.transfer import Kind, State
 from golden.training.network import Tile
 from spec.boundary import ArrayMacro, Controller, Pair, SoftReset
 from spec.commands import Command, Destination, Error, PairCode
+from spec.lfsr import CHOPPER_RESET
 
 EXACT = {"trim_tol": 0, "trim_limit": 24}
 WEIGHTS = np.array([300, -300, 40, -700, 0])
@@ -1014,6 +1015,18 @@ def test_aresetn_leaves_the_array_and_the_memories_alone(rig: Any) -> None:
     assert array_states(r) == array
     assert (r.control.forward_offsets == offsets).all()
     assert (r.control.set_table == table).all()
+
+
+def test_aresetn_starts_the_chopper_anew_and_a_soft_reset_does_not(rig: Any) -> None:
+    r = rig(chopper="random")
+    assert r.port.execute(Command.TRANSFER, first=0, last=5) is Error.NONE
+    chopper = r.transfers.chopper
+    state = chopper.state
+    assert state != CHOPPER_RESET
+    r.port.soft_reset()
+    assert chopper.state == state
+    r.port.reset()
+    assert chopper.state == CHOPPER_RESET
 
 
 # -- the host's writes ---------------------------------------------------------------------------

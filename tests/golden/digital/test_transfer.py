@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from golden.digital.chopper import Chopper
 from golden.digital.transfer import Kind, State
 from golden.training.schedule import next_due, rows_due
 from spec.boundary import Pair
+from spec.lfsr import CHOPPER_RESET
 from spec.parameter import override
 from spec.tile import TransferSpec
 
@@ -124,6 +126,31 @@ def test_inversion_off_keeps_the_polarity(bench: Any) -> None:
     b.control.polarity.bits[:] = [0, 1, 0, 1, 0, 1]
     b.control.transfer(0, 5)
     assert b.control.polarity.bits.tolist() == [0, 1, 0, 1, 0, 1]
+
+
+def test_a_random_chopper_draws_a_polarity_a_transfer_and_keeps_every_weight(bench: Any) -> None:
+    b = bench(rows=40, chopper="random", trim_tol=0, trim_limit=24, **FIXED)
+    chopper, beside = b.control.transfers.chopper, Chopper()
+    b.randomise(13)
+    b.control.init(0, 0)
+    b.control.polarity.flip_to(1, 1)
+    b.control.load(1, np.zeros(5, np.int64))
+    assert b.control.polarity.bits[1] == 1, "a LOAD keeps the bit"
+    assert chopper.state == CHOPPER_RESET, "LOAD and INIT draw nothing"
+    turned = 0
+    for _ in range(3):
+        before, bits = b.weights(), b.control.polarity.bits.copy()
+        b.control.transfer(0, 39)
+        assert b.control.polarity.bits.tolist() == [beside.draw() for _ in range(40)]
+        assert chopper.state == beside.state
+        wrong = first_away(b.weights(), before, lsb(b) + largest_step(b))
+        assert not wrong, wrong
+        turned += (b.control.polarity.bits != bits).sum()
+    assert 40 < turned < 80, "about half of the rows turn"
+
+
+def test_a_chopper_there_is_only_where_it_is_asked_for(bench: Any) -> None:
+    assert bench().control.transfers.chopper is None
 
 
 def test_the_capacitors_give_all_but_the_residual_to_the_pair(bench: Any) -> None:
@@ -313,6 +340,36 @@ def test_a_soft_reset_at_any_state_then_resume_finishes_the_range(
         assert not sequencer.journal.valid
         assert b.control.counters.rows - rows_before == 2
         assert sequencer.next_row == 3
+
+
+def test_a_soft_reset_at_any_state_leaves_the_same_polarities_to_a_resume(bench: Any) -> None:
+    def fresh() -> Any:
+        b = bench(rows=12, chopper="random")
+        b.randomise(21)
+        return b
+
+    whole = fresh()
+    whole.control.transfer(2, 9)
+    wanted = whole.control.polarity.bits.tolist()
+    assert 0 < sum(wanted[2:10]) < 8
+    b = fresh()
+    sequencer = b.control.transfers
+    sequencer.start(Kind.TRANSFER, 2, 9)
+    resets = 0
+    # Soft resets ever later in what was resumed, up to where a row completes between two.
+    for steps in range(1, 80):
+        for _ in range(steps):
+            if sequencer.state is not State.IDLE:
+                sequencer.step()
+        if sequencer.state is State.IDLE:
+            break
+        sequencer.soft_reset()
+        sequencer.resume()
+        resets += 1
+    assert sequencer.state is State.IDLE
+    assert resets > 15
+    assert b.control.polarity.bits.tolist() == wanted
+    assert sequencer.chopper.state == whole.control.transfers.chopper.state
 
 
 def test_a_second_soft_reset_in_the_row_resumed_changes_nothing_either(bench: Any) -> None:

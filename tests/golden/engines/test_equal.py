@@ -49,6 +49,7 @@ CASES: dict[str, tuple[str, dict[str, str]]] = {
             "calibration_log2": "3",
         },
     ),
+    "random choppers": ("pcm-3t1c", {"chopper": "random", "trim_limit": "12"}),
     "small weight units": (
         "pcm-3t1c",
         {"weight_units_log2": "-2,-1,-3", "learning_rate": "0.005", "backward_range_log2": "0"},
