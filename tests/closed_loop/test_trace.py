@@ -23,6 +23,7 @@ from cocotb_tests.closed_loop.trace import BLOCK, Order, Reader, Writer
 from cocotb_tests.closed_loop.verilog import DAMAGE, DAMAGE_BITS
 from crosstile.cli import main
 from golden.training.config import configure, layer_specs
+from golden.words import parts_of, pulsing
 from spec.boundary import Pair
 from tests.closed_loop.damages import DAMAGES
 from tests.closed_loop.test_closed_loop import HARD, LAYERS, model, run_of, texts
@@ -51,12 +52,16 @@ def orders_of_every_event() -> list[Order]:
         def codes(*shape: int) -> Any:
             return rng.integers(-2048, 2048, shape)
 
-        active, column_words = bits(columns), rng.integers(0, 1 << 32, columns).astype(np.uint32)
-        column_words[0] = 0
+        def words(*shape: int) -> Any:
+            return rng.integers(0, 1 << 32, shape).astype(np.uint32)
+
+        parts = parts_of(spec.update.slots)
+        active, column_words = bits(columns), words(parts, columns)
+        column_words[:, 0] = 0
         steps = np.where(active, rng.integers(0, 256, columns), 0)
-        row_words = rng.integers(0, 1 << 32, rows).astype(np.uint32)
+        row_words = words(parts, rows)
         durations, signed = rng.integers(0, 256, rows), rng.integers(-127, 128, columns)
-        charge = bits(columns) & (column_words > 0)
+        charge = bits(columns) & pulsing(column_words)
         events = [
             Event("wait", {"duration_ns": 7 * spec.timing.cycle_ns}),
             Event("integrate_columns", {"durations": durations, "lower_swap": 1}),
