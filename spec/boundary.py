@@ -48,7 +48,10 @@ class ArrayMacro(Protocol):
         """Raw codes (repeats, columns) in READ's range; clears the integrators at the end."""
 
     def update(self, row_words: Any, column_words: Any, charge: Any) -> None:
-        """UPDATE phase: words of `slots` pulses; `charge` (columns,) is the direction."""
+        """UPDATE phase; `charge` (columns,) is the direction.
+
+        Words (parts, rows) and (parts, columns): slot s is bit s % 32 of part s // 32.
+        """
 
     def precharge(self, row: int) -> None:
         """Bring a row's capacitors and their reference to V0."""

@@ -18,8 +18,8 @@ SET_STEP_CODES = 256
 STEP_CODE_BITS = (SET_STEP_CODES - 1).bit_length()
 COLUMN_SHIFT = Signed(6)
 """log2 of BACKWARD LSBs of one tile in a column code of another: -12..21 within the fields."""
-MAX_SLOTS = 32
-"""Slots of an UPDATE at most: a line's word is one machine word."""
+MAX_SLOTS = 128
+"""Slots of an UPDATE at most."""
 
 
 @dataclass(frozen=True)
@@ -338,7 +338,7 @@ class TileSpec:
             check_fields(part)
         slots, transfer, timing = self.update.slots, self.transfer, self.timing
         if slots & (slots - 1):
-            raise InputError(f"slots={slots}: give a power of two (2, 4, 8, 16 or 32)")
+            raise InputError(f"slots={slots}: give a power of two (2, 4, 8, 16, 32, 64 or 128)")
         for name, value in (("lanes", self.converters.lanes), ("axis_bytes", self.host.axis_bytes)):
             if value & (value - 1):
                 raise InputError(f"{name}={value}: give a power of two")

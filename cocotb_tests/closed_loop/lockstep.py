@@ -15,6 +15,7 @@ from cocotb_tests.closed_loop.pins import Event
 from golden.analog.array import Array
 from golden.digital import vector_input, vector_output
 from golden.digital.controller import TileController
+from golden.words import pulsing
 from spec.boundary import Pair
 from spec.commands import Command, Destination, PairCode, VectorFormat
 
@@ -294,7 +295,7 @@ def event_difference(expected: Event | None, got: Event) -> dict[str, Any] | Non
         of, others = value, got.arguments[name]
         if name == "charge":
             # A direction matters where its column pulses.
-            pulsed = expected.arguments["column_words"] > 0
+            pulsed = pulsing(expected.arguments["column_words"])
             of, others = value & pulsed, others & pulsed
         found = compare(of, others, name, got.name)
         if found is not None:

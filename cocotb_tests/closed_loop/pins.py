@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.words import PART_SLOTS, Words
 from rtl.converter import raw_bits
 from spec.boundary import Pair
 from spec.commands import PairCode, Phase
@@ -85,6 +86,13 @@ def numbers(plane_bits: Bits, lines: int) -> NDArray[np.int64]:
     return (planes << np.arange(len(planes))[:, None]).sum(axis=0)
 
 
+def words(plane_bits: Bits, lines: int) -> Words:
+    """Planes of bits (slot, line), slot 0 first, as words (parts, lines)."""
+    planes = plane_bits.reshape(-1, lines)
+    firsts = range(0, len(planes), PART_SLOTS)
+    return np.array([numbers(planes[n : n + PART_SLOTS], lines) for n in firsts], np.uint32)
+
+
 class Reader:
     """Events of one tile; `capture` reads a signal of its meter by name."""
 
@@ -138,8 +146,8 @@ class Reader:
         return Event("integrate_rows", {"durations": signed, "row_lower_swap": swaps})
 
     def _update(self, _status: dict[str, int]) -> Event:
-        rows = self._counts("row_words", self.spec.rows).astype(np.uint32)
-        columns = self._counts("column_words", self.spec.columns).astype(np.uint32)
+        rows = words(self._bits("row_words"), self.spec.rows)
+        columns = words(self._bits("column_words"), self.spec.columns)
         charge = self._bits("signs") > 0
         return Event(
             "update", {"row_words": rows, "column_words": columns, "charge": charge}

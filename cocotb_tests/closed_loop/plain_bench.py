@@ -15,6 +15,7 @@ import numpy as np
 from cocotb_tests.closed_loop import verilog
 from cocotb_tests.closed_loop.pins import Event, codes_word, word
 from cocotb_tests.closed_loop.trace import KINDS, PAIR_CODES, Order, Reader
+from golden.words import PART_SLOTS, Words, pulsing
 from rtl.converter import raw_bits
 from spec.commands import Phase
 from spec.registers import ADDRESS_BITS
@@ -79,6 +80,12 @@ def _planes(values: np.ndarray, bits: int) -> int:
     return word(planes.reshape(-1), 1)
 
 
+def _slots(words: Words, slots: int) -> int:
+    """Every line in slot 0, then in slot 1, as the meter has them."""
+    parts, places = np.divmod(np.arange(slots), PART_SLOTS)
+    return word((words[parts] >> places[:, None].astype(np.uint32) & 1).reshape(-1), 1)
+
+
 def _event(event: Event, spec: TileSpec) -> tuple[int, ...]:
     """Kind, row, pair, swap, cycles, rows, columns, bits, minus, swaps, codes; 0 if not of it."""
     kind, of, codes = KINDS[event.name], event.arguments, spec.codes
@@ -91,9 +98,9 @@ def _event(event: Event, spec: TileSpec) -> tuple[int, ...]:
         columns = _planes(abs(of["durations"]), codes.column_bits)
         bits, swaps = word(of["durations"] < 0, 1), word(of["row_lower_swap"], 1)
     elif kind is Phase.UPDATE:
-        rows = _planes(of["row_words"], spec.update.slots)
-        columns = _planes(of["column_words"], spec.update.slots)
-        bits = word(of["charge"] & (of["column_words"] > 0), 1)
+        rows = _slots(of["row_words"], spec.update.slots)
+        columns = _slots(of["column_words"], spec.update.slots)
+        bits = word(of["charge"] & pulsing(of["column_words"]), 1)
     elif kind is Phase.READ:
         # The row's line is high throughout a window of a power of two.
         rows = 1 << (codes.pwm_bits - 1) * spec.rows + of["row"]

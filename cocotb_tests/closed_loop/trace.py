@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from cocotb_tests.closed_loop.pins import PAIRS, Event
 from golden.training.config import configure, layer_specs
+from golden.words import parts_of, pulsing
 from rtl.top import module_name
 from spec.commands import PairCode, Phase
 from spec.errors import InputError
@@ -141,7 +142,7 @@ def _pack_event(event: Event, spec: TileSpec) -> bytes:
         return head + _array("<i2", of["durations"]) + _bits(of["row_lower_swap"])
     if kind is Phase.UPDATE:
         words = _array("<u4", of["row_words"]) + _array("<u4", of["column_words"])
-        return head + words + _bits(of["charge"] & (of["column_words"] > 0))
+        return head + words + _bits(of["charge"] & pulsing(of["column_words"]))
     if kind is Phase.READ:
         pair = PAIR_CODES[of["pair"]]
         return head + struct.pack("<HBB", of["row"], pair, of["lower_swap"])
@@ -219,8 +220,9 @@ def _unpack_event(content: _Bytes, spec: TileSpec) -> Event:
         of["durations"] = content.integers("<i2", columns)
         of["row_lower_swap"] = content.bits(rows).astype(np.int64)
     elif kind is Phase.UPDATE:
-        of["row_words"] = content.array("<u4", rows)
-        of["column_words"] = content.array("<u4", columns)
+        parts = parts_of(spec.update.slots)
+        of["row_words"] = content.array("<u4", parts * rows).reshape(parts, rows)
+        of["column_words"] = content.array("<u4", parts * columns).reshape(parts, columns)
         of["charge"] = content.bits(columns)
     elif kind is Phase.READ:
         of["row"], pair, of["lower_swap"] = content.fields("HBB")

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from golden.analog.capacitor import Capacitors
 from golden.analog.converter import Converters, joint_spread, ranges
 from golden.analog.parameters import DeviceParameters
-from golden.analog.pcm import PcmPairs
+from golden.analog.pcm import PcmPairs, pulse_ordinals
+from golden.words import Words
 from spec.boundary import Pair
-from spec.tile import MAX_SLOTS, TileSpec
+from spec.tile import TileSpec
 
 IntArray = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -170,10 +171,8 @@ class Array:
 
     # -- writing -----------------------------------------------------------------------------
 
-    def update(
-        self, row_words: NDArray[np.uint32], column_words: NDArray[np.uint32], charge: Mask
-    ) -> None:
-        """UPDATE phase: words (rows,) and (columns,) of `slots` pulses; `charge` (columns,)."""
+    def update(self, row_words: Words, column_words: Words, charge: Mask) -> None:
+        """UPDATE phase: words (parts, rows) and (parts, columns); `charge` (columns,)."""
         if np.count_nonzero(column_words):
             rows, columns, counts = coincidences(row_words, column_words)
             cells = self._first_cells.take(rows)[:, None] + columns
@@ -201,7 +200,7 @@ class Array:
         self, rows: IntArray, cells: IntArray, counts: NDArray[np.int32], charge: Mask
     ) -> None:
         """The pcm-only cell: a coincidence is a SET pulse on G+ (up) or G- (down)."""
-        first = self.updates * MAX_SLOTS
+        first = self.updates * self.update_ordinals
         hit = counts.nonzero()
         cells, pulses, up = cells[hit], counts[hit].astype(np.int64), charge[hit[1]]
         for device in (0, 1):
@@ -227,6 +226,13 @@ class Array:
         self.pcm.set(row, active, minus, step_codes, self.clock_ns)
         self._written(row)
         self.wait(self._ramp_ns[int(step_codes.max(initial=0))])
+
+    @property
+    def update_ordinals(self) -> int:
+        """Ordinals of draws that an UPDATE has for itself; 0: it draws nothing."""
+        if self.devices.pcm.direct_update:
+            return pulse_ordinals(self.spec)
+        return int(self.capacitors.cycle_scale > 0)
 
     # -- time --------------------------------------------------------------------------------
 
@@ -254,14 +260,18 @@ class Array:
 
 
 def coincidences(
-    row_words: NDArray[np.uint32], column_words: NDArray[np.uint32]
+    row_words: Words, column_words: Words
 ) -> tuple[IntArray, IntArray, NDArray[np.int32]]:
     """The rows (n,) and columns (m,) that may meet, and in how many slots each pair does (n, m).
 
     Columns that pulse in a slot, and rows that meet one of them.
     """
-    columns = column_words.nonzero()[0]
-    words = column_words.take(columns)
-    rows = (row_words & np.bitwise_or.reduce(words)).nonzero()[0]
-    counts = np.bitwise_count(row_words.take(rows)[:, None] & words).astype(np.int32)
+    columns = np.bitwise_or.reduce(column_words).nonzero()[0]
+    words = column_words.take(columns, axis=1)
+    met = row_words & np.bitwise_or.reduce(words, axis=1)[:, None]
+    rows = np.bitwise_or.reduce(met).nonzero()[0]
+    driven = row_words.take(rows, axis=1)
+    counts = np.bitwise_count(driven[0][:, None] & words[0]).astype(np.int32)
+    for part in range(1, len(words)):
+        counts += np.bitwise_count(driven[part][:, None] & words[part])
     return rows, columns, counts

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.analog import tables
-from golden.analog.parameters import GRID, MAX_STEP, DeviceParameters
+from golden.analog.parameters import GRID, DeviceParameters, max_step
 from golden.analog.random import Mechanism, bell, bell_scale, philox, scaled
 from spec.formats import nearest
 from spec.parameter import as_fraction
@@ -51,12 +51,13 @@ class Capacitors:
 
         one = 1 << SPREAD_BITS
         step = nearest(as_fraction(capacitor.step) * GRID)
+        most = max_step(spec.update.slots)
         size = one + variation(Mechanism.STEP, capacitor.step_spread, one)
         beta = variation(Mechanism.MISMATCH, capacitor.up_down_mismatch, one)
 
         def steps(factor: IntArray) -> NDArray[np.int16]:
             value = (((step * size) >> SPREAD_BITS) * factor) >> SPREAD_BITS
-            return np.clip(value, 0, MAX_STEP).astype(np.int16)
+            return np.clip(value, 0, most).astype(np.int16)
 
         self.step_up, self.step_down = steps(one + beta), steps(one - beta)
         # Both directions by cell number in one integer, for one look-up: up in the upper half.

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.analog.array import Array, IntArray, Mask
+from golden.words import Words, thermometer
 from spec.boundary import Pair, SoftReset
 
 NEVER = -1
@@ -110,12 +111,10 @@ class InterruptedArray:
             self._end()
         self.array.wait(duration_ns)
 
-    def update(
-        self, row_words: NDArray[np.uint32], column_words: NDArray[np.uint32], charge: Mask
-    ) -> None:
+    def update(self, row_words: Words, column_words: Words, charge: Mask) -> None:
         """UPDATE phase."""
         if self._falls_here():
-            delivered = np.uint32((1 << self._slots) - 1)
+            delivered = thermometer(self._slots, self.array.spec.update.slots)
             self.array.update(row_words & delivered, column_words & delivered, charge)
             self._end()
         self.array.update(row_words, column_words, charge)

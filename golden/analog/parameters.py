@@ -16,8 +16,13 @@ GRID_BITS = 20
 GRID = 1 << GRID_BITS
 """Fine units in a weight unit: every analog state is an integer of them."""
 
-MAX_STEP = 32_000
-"""Fine units. Slots x step x slope factor (at most 2069 of 2^10) then stays below 2^31."""
+NOMINAL_STEP = 0.0156
+"""Weight units: the largest mean step of a coincidence, with up to 32 slots an UPDATE."""
+
+
+def max_step(slots: int) -> int:
+    """Fine units of any step at most: slots x step x slope factor (2069 of 2^10) is below 2^31."""
+    return 32 * 32_000 // max(32, slots)
 
 
 @dataclass(frozen=True)
@@ -92,8 +97,9 @@ class CapacitorParameters:
     """The lower-significance conductance and its reference."""
 
     step: float = parameter(
-        0.001, "mean change of one coincidence", unit="weight", tag="assumed", low=1e-5, high=0.0156
-    )
+        0.001, "mean change of one coincidence; slots x step is at most 0.4992",
+        unit="weight", tag="assumed", low=1e-5, high=NOMINAL_STEP,
+    )  # fmt: skip
     step_spread: float = parameter(
         0.10, "relative device-to-device spread of the step", tag="assumed", low=0, high=0.6
     )

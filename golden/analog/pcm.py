@@ -42,6 +42,11 @@ SKEW_CENTRE, SKEW_SIGMA = 21845, 19539
 """Mean and standard deviation of (u*u) >> 16 for a uniform 16-bit u."""
 
 
+def pulse_ordinals(spec: TileSpec) -> int:
+    """Ordinals of draws that an UPDATE has for itself in the pcm-only cell: one a slot, or more."""
+    return max(32, spec.update.slots)
+
+
 def _decimal(value: Fraction) -> Decimal:
     return Decimal(value.numerator) / Decimal(value.denominator)
 

@@ -20,7 +20,7 @@ class PolarityBank:
         self.bits[row] = polarity
 
     def phases(self, lines: NDArray[np.integer]) -> list[tuple[Polarity, NDArray[np.integer]]]:
-        """Per polarity that a row has, `lines` (rows,) with only the rows of it driven.
+        """Per polarity that a row has, `lines` (..., rows) with only the rows of it driven.
 
         A polarity without rows is skipped; it is the rows' bits that say so, not their codes,
         because a pulse word is not known before its last slot.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.words import PART_SLOTS, Words
 from spec.tile import SKEW_ROWS, TileSpec
 
 
@@ -19,8 +20,13 @@ def turns(spec: TileSpec) -> NDArray[np.uint64]:
     return (np.arange(spec.rows) // SKEW_ROWS % spec.row_taps).astype(np.uint64)
 
 
-def skewed(words: NDArray[np.uint32], late: NDArray[np.uint64], slots: int) -> NDArray[np.uint32]:
-    """Words (rows,) whose pulses are `late` slots later, those at the end coming first."""
+def skewed(words: Words, late: NDArray[np.uint64], slots: int) -> Words:
+    """Words (parts, rows) whose pulses are `late` (rows,) slots later, the last coming first."""
+    width = np.uint64(min(slots, PART_SLOTS))
+    whole, rest = np.divmod(late, width)
+    # A part has what moves up within one part, and what moves over from the part below that.
+    part = np.arange(len(words))[:, None] - whole.astype(np.int64)
     wide = words.astype(np.uint64)
-    whole = (wide << late) | (wide >> (np.uint64(slots) - late))
-    return (whole & np.uint64((1 << slots) - 1)).astype(np.uint32)
+    up, over = (np.take_along_axis(wide, each % len(words), axis=0) for each in (part, part - 1))
+    turned = (up << rest) | (over >> (width - rest))
+    return (turned & ((np.uint64(1) << width) - np.uint64(1))).astype(np.uint32)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from golden.digital.chopper import Chopper
 from golden.digital.converter import read_code, saturate, sum_of_codes
 from golden.digital.polarity import PolarityBank
-from golden.digital.update_stream import thermometer
+from golden.words import parts_of, thermometer
 from spec.boundary import ArrayMacro, Pair
 from spec.formats import round_half_even
 from spec.tile import TileSpec
@@ -110,7 +110,8 @@ class TransferSequencer:
         self._trim_gain = np.array(self.spec.transfer.trim_gain)
         self._trim_shift = np.array(self.spec.transfer.trim_shift)
         self._one, self._slots = np.array(1), np.array(self.spec.update.slots)
-        self._full_word = np.uint32((1 << self.spec.update.slots) - 1)
+        slots = self.spec.update.slots
+        self._parts, self._full_word = parts_of(slots), thermometer(slots, slots)[:, 0]
         self._handlers: dict[State, Callable[[], State]] = {
             State.READ_ZERO: self._read_zero,
             State.READ_LOWER_BEFORE: self._read_lower_before,
@@ -307,9 +308,9 @@ class TransferSequencer:
         pulses >>= self._damping + self._trim_shift
         np.maximum(pulses, self._one, out=pulses)
         np.minimum(pulses, self._slots, out=pulses)
-        words = thermometer(pulses * self._trimming)
-        row_words = np.zeros(self.spec.rows, np.uint32)
-        row_words[journal.row] = self._full_word
+        words = thermometer(pulses * self._trimming, self.spec.update.slots)
+        row_words = np.zeros((self._parts, self.spec.rows), np.uint32)
+        row_words[:, journal.row] = self._full_word
         inverted = self.polarity.bits.item(journal.row)
         charge = self._residual <= 0 if inverted else self._residual > 0
         self.array.update(row_words, words, charge)

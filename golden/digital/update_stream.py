@@ -2,7 +2,7 @@
 
 Each side draws once for the scramble and once a slot. A line pulses in a slot if the slot's
 threshold is below its code, so that one comparator a line, of the code's width, does it all:
-the learning rate scales the threshold. A word has slot s in bit s.
+the learning rate scales the threshold. Words are those of golden/words.py.
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from golden.words import PART_SLOTS, Words, parts_of
 from spec.lfsr import COLUMN_LAG, DRAW_BITS, LFSR_MASK, ROW_LAG, draw
-from spec.tile import MAX_SLOTS, TileSpec
+from spec.tile import TileSpec
 
 DRAW_MASK = (1 << DRAW_BITS) - 1
 
@@ -61,15 +62,15 @@ class UpdateStream:
         self._states: list[int] = []
         self._scale, self._next = 0, AHEAD
         self._thresholds = np.zeros((AHEAD, self._slots), np.int64)
-        self._tables = np.zeros((AHEAD, self._codes), np.uint32)
+        self._tables = np.zeros((AHEAD, parts_of(self._slots), self._codes), np.uint32)
 
     def thresholds(self) -> NDArray[np.int64]:
         """The thresholds (slots,) of one UPDATE: (u * scale) >> 16, not truncated."""
         place = self._advance()
         return self._thresholds[place]
 
-    def table(self) -> NDArray[np.uint32]:
-        """Words (codes,) of one UPDATE, one a code magnitude: what the comparators would say."""
+    def table(self) -> Words:
+        """Words (parts, codes) of one UPDATE by code magnitude: what the comparators would say."""
         place = self._advance()
         return self._tables[place]
 
@@ -99,26 +100,18 @@ class UpdateStream:
         self._thresholds = (draws.astype(np.int64) * self.scale) >> DRAW_BITS
         # Each slot's bit is born at the first code above its threshold, and stays. A threshold at
         # or above the largest code never lets a line pulse.
-        born = np.zeros((AHEAD, self._codes + 1), np.uint32)
-        bits = np.uint32(1) << np.arange(self._slots, dtype=np.uint32)
+        born = np.zeros((AHEAD, parts_of(self._slots), self._codes + 1), np.uint32)
+        parts, places = np.divmod(np.arange(self._slots, dtype=np.uint32), PART_SLOTS)
         codes = np.minimum(self._thresholds + 1, self._codes)
-        np.bitwise_or.at(born, (np.arange(AHEAD)[:, None], codes), bits)
-        self._tables = np.bitwise_or.accumulate(born, axis=1)[:, : self._codes]
+        np.bitwise_or.at(born, (np.arange(AHEAD)[:, None], parts, codes), np.uint32(1) << places)
+        self._tables = np.bitwise_or.accumulate(born, axis=2)[:, :, : self._codes]
 
 
-def row_words(table: NDArray[np.uint32], durations: NDArray[np.int64]) -> NDArray[np.uint32]:
-    """Words (rows,) of row codes (rows,)."""
-    return table[durations]
+def row_words(table: Words, durations: NDArray[np.int64]) -> Words:
+    """Words (parts, rows) of row codes (rows,)."""
+    return table.take(durations, axis=1)
 
 
-def column_words(table: NDArray[np.uint32], codes: NDArray[np.int64]) -> NDArray[np.uint32]:
-    """Words (columns,) of the magnitudes of signed column codes (columns,)."""
-    return table[np.abs(codes)]
-
-
-_THERMOMETERS = np.array([(1 << pulses) - 1 for pulses in range(MAX_SLOTS + 1)], np.uint32)
-
-
-def thermometer(pulses: NDArray[np.int64]) -> NDArray[np.uint32]:
-    """Words whose first `pulses` (columns,) slots are high."""
-    return _THERMOMETERS.take(pulses)
+def column_words(table: Words, codes: NDArray[np.int64]) -> Words:
+    """Words (parts, columns) of the magnitudes of signed column codes (columns,)."""
+    return table.take(np.abs(codes), axis=1)

@@ -33,7 +33,8 @@ class CompiledEngine:
     def train(self, images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
         """Train on examples in order; no transfer falls inside."""
         self._write_scales()
-        train.train(self._flat, images, labels)
+        one = self._flat.P[0, layout.PARTS] == 1
+        (train.train if one else train.train_parts)(self._flat, images, labels)
         self.network.example += len(images)
 
     def _write_scales(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 
-from golden.analog.parameters import DeviceParameters
+from golden.analog.parameters import NOMINAL_STEP, DeviceParameters
 from golden.analog.pcm import MU_0, MU_G
 from spec.errors import InputError
 from spec.formats import nearest
@@ -125,6 +125,15 @@ class Config:
     devices: DeviceParameters = field(default_factory=DeviceParameters)
     training: TrainingParameters = field(default_factory=TrainingParameters)
     evaluation: EvaluationParameters = field(default_factory=EvaluationParameters)
+
+    def __post_init__(self) -> None:
+        """Check what the tile and its devices ask of each other."""
+        step, slots = self.devices.capacitor.step, self.tile.update.slots
+        most = NOMINAL_STEP * 32 / max(32, slots)
+        if step > most:
+            raise InputError(
+                f"step={step:g}: with {slots} slots give at most {most:g}, or lower slots"
+            )
 
     @property
     def step(self) -> Fraction:

@@ -13,7 +13,14 @@ from typing import Any, Protocol, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from golden.analog.random import LINE_BITS, SEED_LIMIT, TILE_BITS, Mechanism, philox
+from golden.analog.random import (
+    LINE_BITS,
+    ORDINAL_BITS,
+    SEED_LIMIT,
+    TILE_BITS,
+    Mechanism,
+    philox,
+)
 from golden.engines.numpy_engine import NumpyEngine
 from golden.training import datasets, retention, schedule
 from golden.training.config import CELLS, Config, configure
@@ -211,6 +218,8 @@ class Trainer:
         self.training_seconds = 0.0
         self._order: tuple[int, NDArray[np.int64]] | None = None
         self.network = _network(run, self.config, self.layers)
+        if isinstance(self.network, Network):
+            _check_draws(self.network, self.total)
         # The rates only fall, so that the first and the last epoch speak for all.
         for epoch in (0, (self.total - 1) // self.examples_an_epoch):
             self.network.set_epoch(epoch)
@@ -438,6 +447,20 @@ def _network(run: Run, config: Config, layers: list[int]) -> Network | SoftwareN
 
 def _engine_name(run: Run) -> str:
     return "compiled" if run.engine == "auto" else run.engine
+
+
+def _check_draws(network: Network, examples: int) -> None:
+    """Every UPDATE has draws of its own. Raises InputError where a run may have too many."""
+    for tile in network.tiles:
+        transfer = tile.spec.transfer
+        passes = 1 + (examples // transfer.transfer_interval if transfer.transfer_interval else 0)
+        phases = 2 if transfer.polarity_inversion else 1
+        updates = phases * examples + passes * tile.spec.rows * transfer.trim_limit
+        if updates * tile.array.update_ordinals > 1 << ORDINAL_BITS:
+            raise InputError(
+                f"{examples} examples are more than an UPDATE of {tile.spec.update.slots} slots "
+                "has draws for; lower --epochs or --examples"
+            )
 
 
 def _engine(run: Run, network: Network | SoftwareNetwork) -> Engine:

@@ -239,7 +239,7 @@ def refused(outcome: Outcome, *words: str) -> bool:
     [
         (["--set", "leak=3"], "unknown parameter"),
         (["--set", "nonsense=3"], "--help-set"),
-        (["--set", "slots=33"], "slots=33"),
+        (["--set", "slots=129"], "slots=129"),
         (["--set", "slots=12"], "power of two"),
         (["--set", "slots=many"], "whole number"),
         (["--set", "slots"], "key=value"),

@@ -138,7 +138,7 @@ def test_settings_reach_the_tile(tmp_path: Path) -> None:
         (["--columns", "3"], "--columns: give --rows too; without both, the preset's size holds"),
         (["--preset", "huge"], "preset huge: choose one of tiny, small, paper"),
         (["--set", "slot=8"], "--set slot: unknown parameter, did you mean tile.update.slots?"),
-        (["--set", "slots=12"], "slots=12: give a power of two (2, 4, 8, 16 or 32)"),
+        (["--set", "slots=12"], "slots=12: give a power of two (2, 4, 8, 16, 32, 64 or 128)"),
         (["--set", "rows=12"], "--set rows: give --rows and --columns"),
         (["--set", "slots"], "--set slots: give key=value; crosstile train --help-set"),
         (["--rows", "many", "--columns", "3"], "Invalid value for '--rows'"),

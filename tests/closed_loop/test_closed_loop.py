@@ -89,7 +89,12 @@ IDEAL = {"leak_compensation": "64", "transfer_mode": "staggered"}
 @pytest.mark.exhaustive
 @pytest.mark.parametrize(
     ("cell", "settings"),
-    [("ideal", IDEAL), ("ideal", IDEAL | LOW_DISCREPANCY), ("pcm-3t1c", LOW_DISCREPANCY)],
+    [
+        ("ideal", IDEAL),
+        ("ideal", IDEAL | LOW_DISCREPANCY),
+        ("pcm-3t1c", LOW_DISCREPANCY),
+        ("pcm-3t1c", {"slots": "128", "row_skew": "true"}),
+    ],
 )
 def test_other_verilog_does_too(
     cell: str, settings: dict[str, str], small_data: Path, tmp_path: Path

@@ -23,13 +23,13 @@ from cocotb_tests.closed_loop.trace import BLOCK, Order, Reader, Writer
 from cocotb_tests.closed_loop.verilog import DAMAGE, DAMAGE_BITS
 from crosstile.cli import main
 from golden.training.config import configure, layer_specs
+from golden.words import parts_of, pulsing
 from spec.boundary import Pair
+from spec.tile import TileSpec
 from tests.closed_loop.damages import DAMAGES
 from tests.closed_loop.test_closed_loop import HARD, LAYERS, model, run_of, texts
 
 SETTINGS = {"transfer_interval": "12"}
-DESCRIPTION = trace.describe("pcm-3t1c", SETTINGS, LAYERS)
-SPECS = layer_specs(configure("pcm-3t1c", SETTINGS), LAYERS)
 DOCUMENT = Path(__file__).parents[2] / "docs" / "trace.md"
 
 needs_simulator = pytest.mark.skipif(bool(build.missing()), reason=build.missing() or "is there")
@@ -38,11 +38,15 @@ needs_icarus = pytest.mark.skipif(
 )
 
 
-def orders_of_every_event() -> list[Order]:
+def specs_of(settings: dict[str, str]) -> list[TileSpec]:
+    return layer_specs(configure("pcm-3t1c", settings), LAYERS)
+
+
+def orders_of_every_event(settings: dict[str, str] = SETTINGS) -> list[Order]:
     """One order a tile, with all events; random arguments."""
     rng = np.random.default_rng(4)
     orders = []
-    for tile, spec in enumerate(SPECS):
+    for tile, spec in enumerate(specs_of(settings)):
         rows, columns, repeats = spec.rows, spec.columns, 1 << spec.converters.read_average_log2
 
         def bits(count: int) -> Any:
@@ -51,12 +55,16 @@ def orders_of_every_event() -> list[Order]:
         def codes(*shape: int) -> Any:
             return rng.integers(-2048, 2048, shape)
 
-        active, column_words = bits(columns), rng.integers(0, 1 << 32, columns).astype(np.uint32)
-        column_words[0] = 0
+        def words(*shape: int) -> Any:
+            return rng.integers(0, 1 << 32, shape).astype(np.uint32)
+
+        parts = parts_of(spec.update.slots)
+        active, column_words = bits(columns), words(parts, columns)
+        column_words[:, 0] = 0
         steps = np.where(active, rng.integers(0, 256, columns), 0)
-        row_words = rng.integers(0, 1 << 32, rows).astype(np.uint32)
+        row_words = words(parts, rows)
         durations, signed = rng.integers(0, 256, rows), rng.integers(-127, 128, columns)
-        charge = bits(columns) & (column_words > 0)
+        charge = bits(columns) & pulsing(column_words)
         events = [
             Event("wait", {"duration_ns": 7 * spec.timing.cycle_ns}),
             Event("integrate_columns", {"durations": durations, "lower_swap": 1}),
@@ -81,8 +89,13 @@ def orders_of_every_event() -> list[Order]:
     return orders
 
 
-def written(path: Path, orders: list[Order], mismatch: dict[str, Any] | None = None) -> Path:
-    writer = Writer(path, DESCRIPTION)
+def written(
+    path: Path,
+    orders: list[Order],
+    mismatch: dict[str, Any] | None = None,
+    settings: dict[str, str] = SETTINGS,
+) -> Path:
+    writer = Writer(path, trace.describe("pcm-3t1c", settings, LAYERS))
     for order in orders:
         writer.add(order)
     writer.end(mismatch)
@@ -93,12 +106,15 @@ def plain(order: Order) -> dict[str, Any]:
     return {f.name: getattr(order, f.name) for f in dataclasses.fields(order) if f.name != "events"}
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
-    orders = [*orders_of_every_event(), Order(0, "a write to ARM", [(8, 1)], answered=True)]
-    reader = Reader(written(tmp_path / "trace.bin", orders))
+@pytest.mark.parametrize("slots", ["8", "32", "128"])
+def test_what_is_written_is_read(slots: str, tmp_path: Path) -> None:
+    settings = SETTINGS | {"slots": slots}
+    last = Order(0, "a write to ARM", [(8, 1)], answered=True)
+    orders = [*orders_of_every_event(settings), last]
+    reader = Reader(written(tmp_path / "trace.bin", orders, settings=settings))
     assert (reader.complete, reader.mismatch) == (True, None)
     assert reader.counts == {"orders": 3, "events": 22}
-    assert reader.specs == SPECS
+    assert reader.specs == specs_of(settings)
     read = list(reader.orders())
     assert [plain(order) | {"writes": [*order.writes], "reads": [*order.reads],
                             "values": [*order.values]} for order in orders] == [
@@ -133,7 +149,7 @@ def test_a_stopped_recording_has_what_was_flushed(
     path, orders = tmp_path / "trace.bin", orders_of_every_event()
     now = 0.0
     monkeypatch.setattr(trace.time, "monotonic", lambda: now)
-    writer = Writer(path, DESCRIPTION)
+    writer = Writer(path, trace.describe("pcm-3t1c", SETTINGS, LAYERS))
     for number in range(40):
         now += 2 * (number == 30)
         writer.add(dataclasses.replace(orders[0], cycle=number))

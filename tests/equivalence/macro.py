@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from golden.analog.array import Array
+from golden.words import pulsing, words_of
 from spec.boundary import Pair
 from spec.commands import PairCode, Phase
 from spec.tile import TileSpec
@@ -287,9 +288,9 @@ class PinMacro:
         columns = self._words(1, spec.columns)
         signs = bits(self.signs, spec.columns)
         if phase is Phase.UPDATE:
-            row_words, column_words = np.array(rows, np.uint32), np.array(columns, np.uint32)
+            row_words, column_words = (words_of(w, spec.update.slots) for w in (rows, columns))
             self.array.update(row_words, column_words, signs > 0)
-            pulsed = (column_words > 0) & (signs > 0)
+            pulsed = pulsing(column_words) & (signs > 0)
             self.events.append(("update", rows, columns, pulsed.tolist()))
         elif phase is Phase.FORWARD:
             durations = self._durations(rows)

@@ -46,6 +46,7 @@ SPECS = {
         host=replace(TINY.host, axis_bytes=2),
     ),
     "skew": replace(TINY, rows=10, update=replace(TINY.update, slots=8, row_skew=True)),
+    "128 slots": replace(TINY, rows=2, update=replace(TINY.update, slots=128)),
     "no PCM": replace(
         TINY,
         rows=2,

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from golden.analog.array import Array
 from golden.analog.parameters import DeviceParameters
 from golden.digital.controller import TileController
-from golden.digital.update_stream import thermometer
+from golden.words import numbers_of, pulsing, thermometer
 from rtl.drive import Drive
 from rtl.update_stream import UpdateStream
 from spec.boundary import Pair
@@ -215,8 +215,9 @@ class Recorder:
         return np.zeros((repeats, self.spec.columns), np.int64)
 
     def update(self, row_words, column_words, charge) -> None:
-        pulsed = (column_words > 0) & charge
-        self.events.append(("update", row_words.tolist(), column_words.tolist(), pulsed.tolist()))
+        pulsed = pulsing(column_words) & charge
+        words = numbers_of(row_words), numbers_of(column_words)
+        self.events.append(("update", *words, pulsed.tolist()))
 
     def precharge(self, row) -> None:
         self.events.append(("precharge", row))
@@ -249,9 +250,9 @@ def golden_events(case: Case) -> list[tuple]:
             array.convert_read(None, 2)
         elif kind == "trim":
             row, counts, charge = arguments
-            words = np.zeros(spec.rows, np.uint32)
-            words[row] = (1 << spec.update.slots) - 1
-            array.update(words, thermometer(np.array(counts)), np.array(charge) > 0)
+            slots = spec.update.slots
+            words = thermometer(slots * (np.arange(spec.rows) == row), slots)
+            array.update(words, thermometer(np.array(counts), slots), np.array(charge) > 0)
         elif kind == "program":
             row, selected, codes, minus = arguments
             chosen = np.array(selected) > 0
@@ -271,7 +272,7 @@ def cases(draw, mode: str) -> Case:
         rows=draw(st.integers(2, 9)),
         columns=draw(st.integers(1, 9)),
         codes=CodeSpec(pwm_bits=draw(st.integers(2, 5)), column_bits=draw(st.integers(2, 5))),
-        update=UpdateSpec(slots=draw(st.sampled_from([2, 8, 32])), stream_mode=mode),
+        update=UpdateSpec(slots=draw(st.sampled_from([2, 8, 32, 128])), stream_mode=mode),
         converters=converters,
     )
     spec = replace(spec, host=replace(spec.host, axis_bytes=draw(st.sampled_from([2, 8]))))

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from golden.digital import skew, update_stream
+from golden.words import numbers_of
 from rtl.pulse_width import LineDrivers
 from rtl.skew import RowSkew
 from spec.tile import SKEW_ROWS, TileSpec, UpdateSpec
@@ -82,7 +83,7 @@ def rtl_words(
     return found
 
 
-@pytest.mark.parametrize("slots", [2, 8, 32])
+@pytest.mark.parametrize("slots", [2, 8, 32, 64])
 @few
 @given(
     st.data(), st.integers(SKEW_ROWS + 1, 5 * SKEW_ROWS), st.integers(1, (1 << 31) - 1),
@@ -100,9 +101,11 @@ def test_each_group_pulses_a_slot_later(
     thresholds = [np.minimum(stream.thresholds(), high).tolist() for _ in range(2)]
     stream.state = state
     expected = [
-        skew.skewed(
-            update_stream.row_words(stream.table(), np.array(codes)), skew.turns(spec), slots
-        ).tolist()
+        numbers_of(
+            skew.skewed(
+                update_stream.row_words(stream.table(), np.array(codes)), skew.turns(spec), slots
+            )
+        )
         for _ in thresholds
     ]
     assert rtl_words(spec, codes, thresholds, cut, gaps) == expected

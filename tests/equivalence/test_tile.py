@@ -209,9 +209,10 @@ def test_operations_of_every_polarity(stalling: float) -> None:
     check(SCRIPTS["polarities"](spec, 1), 1, stalling)
 
 
+@pytest.mark.parametrize("name", ["skewed", "128 slots", "64 slots, skewed"])
 @pytest.mark.parametrize("case", ["polarities", "cut update"])
-def test_updates_of_skewed_rows_whole_and_cut(case: str) -> None:
-    check(SCRIPTS[case](SPECS["skewed"], 1), 1)
+def test_updates_of_skewed_rows_and_of_many_slots_whole_and_cut(case: str, name: str) -> None:
+    check(SCRIPTS[case](SPECS[name], 1), 1)
 
 
 @pytest.mark.parametrize("case", ["cut transfer", "restored"])

@@ -326,6 +326,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "weak trim": {"trim_gain": 0, "trim_shift": 0, "trim_tol": 3, "lanes": 8},
     "no pulses to damp": {"trim_gain": 3, "trim_shift": 15, "trim_limit": 40, "offset": 0},
     "all codes": {"c_max": 2047, "set_shift": 3, "prog_tol": 20, "lanes": 2},
+    "128 slots": {"slots": 128, "trim_gain": 600, "lanes": 2},
     "no noise": {"cell": "ideal", "trim_tol": 0, "lanes": 2},
     "short codes": {"read_bits": 6, "c_max": 20, "set_shift": 0, "trim_gain": 40, "prog_tol": 1},
 }

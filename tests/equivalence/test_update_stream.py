@@ -57,7 +57,7 @@ def golden_updates(spec: TileSpec, side: str, state: int, scale: int, replays: l
 @pytest.mark.parametrize("side", ["row", "column"])
 @few
 @given(
-    st.sampled_from([2, 8, 32]),
+    st.sampled_from([2, 8, 32, 128]),
     st.integers(1, LFSR_MASK),
     st.integers(0, (1 << 16) - 1),
     st.lists(st.booleans(), min_size=1, max_size=3),

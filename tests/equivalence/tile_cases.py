@@ -531,7 +531,10 @@ def cut(spec: TileSpec, seed: int, name: str) -> list[tuple[Any, ...]]:
         ("command", Command.UPDATE, {}),
         ("command", Command.READ, {"first": 1, "pair": PairCode.ALL}),
     ]
-    windows = spec.row_code.high // SPECS["tiny"].row_code.high
+    tiny = SPECS["tiny"]
+    windows = spec.row_code.high // tiny.row_code.high
+    if name == "update":
+        windows = max(windows, spec.update.slots // tiny.update.slots)
     # A LOAD has its packet by then: golden's starts with it.
     cycles = int(rng.integers(60 if name == "load" else 0, longest * windows))
     return [*before, ("cut", command, fields, cycles), *after]
@@ -780,6 +783,13 @@ SPECS = {
     ),
     "skewed": replace(TINY, rows=10, columns=2, update=replace(TINY.update, row_skew=True)),
     "chopped": replace(TINY, rows=6, transfer=replace(TINY.transfer, chopper="random")),
+    "128 slots": replace(TINY, rows=10, columns=2, update=replace(TINY.update, slots=128)),
+    "64 slots, skewed": replace(
+        TINY,
+        rows=10,
+        columns=2,
+        update=replace(TINY.update, slots=64, stream_mode="stochastic", row_skew=True),
+    ),
     "paper": preset("paper"),
     "segments": replace(TINY, neurons=NeuronSpec(segments_log2=3)),
 }

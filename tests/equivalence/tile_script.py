@@ -17,6 +17,7 @@ from golden.analog.array import Array
 from golden.digital import vector_input, vector_output
 from golden.digital.command import CommandPort
 from golden.digital.controller import TileController
+from golden.words import numbers_of, pulsing, thermometer
 from spec.boundary import Pair, SoftReset
 from spec.commands import Command, Destination, Error, VectorFormat
 from spec.registers import Register, WindowCode, registers
@@ -180,11 +181,11 @@ class Recorded:
         return np.concatenate(each)
 
     def update(self, row_words: Any, column_words: Any, charge: Any) -> None:
-        pulsed = (column_words > 0) & charge
-        words = row_words.tolist(), column_words.tolist(), pulsed.tolist()
+        pulsed = pulsing(column_words) & charge
+        words = numbers_of(row_words), numbers_of(column_words), pulsed.tolist()
         if self._enter("update", *words):
             assert self.cut is not None
-            delivered = np.uint32((1 << self.cut.slots) - 1)
+            delivered = thermometer(self.cut.slots, self.array.spec.update.slots)
             self.array.update(row_words & delivered, column_words & delivered, charge)
             self.end()
         self.array.update(row_words, column_words, charge)

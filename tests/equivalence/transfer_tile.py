@@ -13,7 +13,7 @@ from amaranth.lib.wiring import connect
 
 from golden.analog.array import Array
 from golden.digital.converter import read_code
-from golden.digital.update_stream import thermometer
+from golden.words import thermometer
 from rtl.chopper import Chopper
 from rtl.journal import Journal
 from rtl.phase import row_bits
@@ -297,9 +297,9 @@ class Macro:
             array.set(row, np.array(self.select), minus, steps)
             self.poison()
         elif phase is Phase.UPDATE:
-            words = np.zeros(self.spec.rows, np.uint32)
-            words[row] = (1 << self.spec.update.slots) - 1
-            array.update(words, thermometer(np.array(self.counts)), np.array(self.charge))
+            slots = self.spec.update.slots
+            words = thermometer(slots * (np.arange(self.spec.rows) == row), slots)
+            array.update(words, thermometer(np.array(self.counts), slots), np.array(self.charge))
             self.poison()
         else:
             raise AssertionError(f"{phase} is not of a transfer")

@@ -23,8 +23,8 @@ def tile(**settings: Any) -> TileSpec:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"slots": 24}, "slots=24: give a power of two (2, 4, 8, 16 or 32)"),
-        ({"slots": 64}, "slots=64: give a value from 2 to 32"),
+        ({"slots": 48}, "slots=48: give a power of two (2, 4, 8, 16, 32, 64 or 128)"),
+        ({"slots": 256}, "slots=256: give a value from 2 to 128"),
         ({"pwm_bits": 9}, "pwm_bits=9: give a value from 2 to 8"),
         ({"rows": 0}, "rows=0: give a value from 1 to 2049"),
         (
@@ -96,7 +96,7 @@ def test_widths_derive_from_the_fields() -> None:
     assert spec.converters.read_lsb_log2 == 1 - 10
 
 
-@pytest.mark.parametrize("slots", [2, 4, 8, 16, 32])
+@pytest.mark.parametrize("slots", [2, 4, 8, 16, 32, 64, 128])
 def test_slot_bits(slots: int) -> None:
     assert 1 << tile(slots=slots).update.slot_bits == slots
 
@@ -151,6 +151,15 @@ def test_names_that_other_programs_rely_on() -> None:
         *("learning_rate", "read_noise", "stuck_fraction"),
     }
     assert promised <= tails, promised - tails
+
+
+def test_a_step_is_refused_of_which_an_updates_slots_make_more_than_half_a_weight_unit() -> None:
+    for slots, most in ((2, "0.0156"), (32, "0.0156"), (64, "0.0078"), (128, "0.0039")):
+        override(Config(), {"slots": str(slots), "step": most})
+    with pytest.raises(InputError) as caught:
+        override(Config(), {"slots": "128", "step": "0.004"})
+    message = "step=0.004: with 128 slots give at most 0.0039, or lower slots"
+    assert str(caught.value) == message
 
 
 def test_devices_refuse_what_does_not_fit_together() -> None:

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 
 from crosstile.study import definition
+from golden.digital.learning_rate import threshold_scales
+from golden.training.config import configure, layer_specs
 from spec.errors import InputError
+from spec.parameter import as_fraction
 
 GOOD = """\
 title = "A title"
@@ -104,3 +107,12 @@ def test_the_packages_studies_are_good(name: str) -> None:
     assert study.title != name
     assert study.about
     assert study.reference
+    for row in study.rows:
+        run = study.run(row, 0)
+        if run.cell == "float":
+            continue
+        config = configure(run.cell, dict(run.settings))
+        rate = as_fraction(config.training.learning_rate)
+        for spec in layer_specs(config, [9, *run.hidden, 3]):
+            # It refuses a rate that the slots cannot give, which no other check of a point sees.
+            threshold_scales(spec, config.step, rate)

@@ -231,6 +231,23 @@ def test_more_examples_than_the_epochs_hold_are_refused(small_data):
         Trainer(run_of(small_data, examples=2 * TRAINING + 1))
 
 
+def test_a_run_of_more_updates_than_there_are_draws_for_is_refused_before_training(small_data):
+    # 2^32 ordinals, of which an UPDATE has 128, or 32 with fewer slots; none where none is drawn.
+    whole = (1 << 32) // 128 // TRAINING
+    settings = {"slots": "128", "learning_rate_decay": "1"}
+    run = run_of(small_data, cell="pcm-only", settings=settings, epochs=whole)
+    Trainer(run)
+    longer = dataclasses.replace(run, epochs=whole + 1)
+    with pytest.raises(InputError) as caught:
+        Trainer(longer)
+    assert str(caught.value) == (
+        f"{(whole + 1) * TRAINING} examples are more than an UPDATE of 128 slots has draws for; "
+        "lower --epochs or --examples"
+    )
+    Trainer(dataclasses.replace(longer, settings=settings | {"slots": "32"}))
+    Trainer(dataclasses.replace(longer, cell="pcm-3t1c"))
+
+
 def test_a_rate_that_a_later_epoch_cannot_give_is_refused_before_training(small_data):
     settings = {"learning_rate_decay": "0.01"}
     Trainer(run_of(small_data, settings=settings, epochs=2))

@@ -239,10 +239,9 @@ def pulse_change(flat, t, line, g, count, step, direction):
 
 
 @compiled
-def pulse_cell(flat, t, row, j, word, direction):
+def pulse_cell(flat, t, row, j, count, direction):
     """UPDATE of one cell that draws: cycle-to-cycle spread, or SET pulses on the pair."""
     p, k, line = flat.P[t], place_of(flat, t, row, j), row * flat.P[t, at.COLUMNS] + j
-    count = np.int64(popcount(np.uint32(word)))
     if count == 0:
         return
     if p[at.DIRECT]:
@@ -275,9 +274,9 @@ def update_cells(flat, t, count, listed):
             first = flat.scratch[at.DRIVEN, block]
             for place in range(first, first + BLOCK):
                 row = flat.order[flat.P[t, at.LINE] + place]
-                both = flat.words[at.ROW_WORDS, place] & word
+                met = np.int64(popcount(flat.words[at.ROW_WORDS, place] & word))
                 if row < flat.P[t, at.ROWS]:
-                    pulse_cell(flat, t, row, j, both, np.int64(flat.work[at.DOWNS, k]) | 1)
+                    pulse_cell(flat, t, row, j, met, np.int64(flat.work[at.DOWNS, k]) | 1)
 
 
 @inlined

@@ -20,23 +20,25 @@ from numpy.typing import NDArray
 
 from golden.analog import tables
 from golden.analog.capacitor import ROOTS
+from golden.analog.pcm import pulse_ordinals
 from golden.digital.neuron import column_shift
 from golden.engines.compiled.conversions import LANES
 from golden.engines.compiled.halves import COLUMNS_AT_ONCE
 from golden.engines.compiled.vectors import BLOCK, FLIP
 from golden.training.network import Network, Tile
+from golden.words import parts_of
 from spec.tile import TileSpec
 
 # fmt: off
-(ROWS, COLUMNS, CELL, ROW, COLUMN, BLOCKS, PWM_BITS, COLUMN_BITS, SLOTS, SLOT_BITS,
- LOW_DISCREPANCY, ROW_TAPS, GAIN_SHIFT, FORWARD_SHIFT, FORWARD_NOISE, FORWARD_BITS, BACKWARD_SHIFT,
- BACKWARD_NOISE, BACKWARD_BITS, READ_SHIFT, READ_NOISE, READ_BITS, READ_AVERAGE, CALIBRATION,
- INVERTS, PROGRAM_PCM, OFFSET, PROG_TOL, PROG_LIMIT, SET_SHIFT, C_MAX, TRIM_TOL, TRIM_LIMIT,
- TRIM_GAIN, TRIM_SHIFT, COMPENSATION, EXAMPLE_NS, FORWARD_NS, BACKWARD_NS, UPDATE_NS, READ_NS,
- CONVERSION_NS, PRECHARGE_NS, RESET_NS, TICK_NS, LEAK_LOSS, LEAK_TARGET, BOUND, SLOPE,
- CYCLE_SCALE, DIRECT, SET_PULSE, F_GAIN, RESET_G, RESET_SPREAD, CEILING, STUCK_ON, DRIFT,
- DRIFT_LOG2, DRIFT_T0_NS, READ_SLOPE, READ_FLOOR, MU_SLOPE, SIGMA_SLOPE, GRID, LINE,
- WIDTH, DRAWS_POLARITY, PARAMETERS) = range(69)
+(ROWS, COLUMNS, CELL, ROW, COLUMN, BLOCKS, PWM_BITS, COLUMN_BITS, SLOTS, SLOT_BITS, PARTS, STRIDE,
+ PULSE_ORDINALS, LOW_DISCREPANCY, ROW_TAPS, GAIN_SHIFT, FORWARD_SHIFT, FORWARD_NOISE,
+ FORWARD_BITS, BACKWARD_SHIFT, BACKWARD_NOISE, BACKWARD_BITS, READ_SHIFT, READ_NOISE, READ_BITS,
+ READ_AVERAGE, CALIBRATION, INVERTS, PROGRAM_PCM, OFFSET, PROG_TOL, PROG_LIMIT, SET_SHIFT, C_MAX,
+ TRIM_TOL, TRIM_LIMIT, TRIM_GAIN, TRIM_SHIFT, COMPENSATION, EXAMPLE_NS, FORWARD_NS, BACKWARD_NS,
+ UPDATE_NS, READ_NS, CONVERSION_NS, PRECHARGE_NS, RESET_NS, TICK_NS, LEAK_LOSS, LEAK_TARGET,
+ BOUND, SLOPE, CYCLE_SCALE, DIRECT, SET_PULSE, F_GAIN, RESET_G, RESET_SPREAD, CEILING, STUCK_ON,
+ DRIFT, DRIFT_LOG2, DRIFT_T0_NS, READ_SLOPE, READ_FLOOR, MU_SLOPE, SIGMA_SLOPE, GRID, LINE, WIDTH,
+ DRAWS_POLARITY, PARAMETERS) = range(72)
 """Columns of the parameters P (tiles, PARAMETERS) int64."""
 
 (CLOCK, UPDATES, ROW_LFSR, COLUMN_LFSR, ROW_SCALE, COLUMN_SCALE, NEXT_ROW, LAST_ROW,
@@ -96,15 +98,17 @@ REGISTER_NAMES = {
 list columns by the places of their cells and of their steps within a block; HITS lists which of
 these a block meets; LISTED and EVERYTHING list columns of a transfer by number; ZEROS stay."""
 
-(ROW_WORDS, JOINED, COLUMN_WORDS, ROW_TABLE, COLUMN_TABLE, WORD_FIELDS) = range(6)
-"""Rows of `words` (WORD_FIELDS, widest) uint32; the tables are indexed by code, COLUMN_WORDS goes
-with OFFSETS; JOINED, the words of a block or'ed, with DRIVEN."""
+(ROW_WORDS, JOINED, COLUMN_WORDS, ROW_TABLE, COLUMN_TABLE, COLUMN_PARTS, WORD_FIELDS) = range(7)
+"""Rows of `words` (WORD_FIELDS, parts x widest) uint32; a part begins P[t, STRIDE] after the one
+before. The tables are indexed by code, COLUMN_WORDS goes with OFFSETS; JOINED, the words of a block
+or'ed, with DRIVEN. Several parts of columns are in COLUMN_PARTS; COLUMN_TABLE has them or'ed."""
 
-(PHASE_DRIVE, DIRECTIONS, DOWNS, SLOPES, ERRORS, ROW_LOWER, SPREADS, WORK_FIELDS) = range(8)
-"""Rows of `work` (WORK_FIELDS, widest) int32: durations of one polarity; a trim's directions, +1
-charge or -1 discharge; with OFFSETS, no bit to charge or all bits to discharge, the slope along
-it, and the error; the capacitors of the row that a transfer works on, and the bell scales of a
-READ."""
+(PHASE_DRIVE, PULSES, DIRECTIONS, DOWNS, SLOPES, ERRORS, ROW_LOWER, SPREADS,
+ WORK_FIELDS) = range(9)
+"""Rows of `work` (WORK_FIELDS, widest) int32: durations of one polarity; a trim's pulses and their
+directions, +1 charge or -1 discharge; with OFFSETS, no bit to charge or all bits to discharge, the
+slope along it, and the error; the capacitors of the row that a transfer works on, and the bell
+scales of a READ."""
 # fmt: on
 
 
@@ -165,6 +169,8 @@ def flatten(network: Network) -> Flat:
         grid, line = grid + blocks * BLOCK * width, line + blocks * BLOCK
     # Room for the widest side and for a table of 256 codes, in whole blocks.
     wide = max(264, max(max(tile.spec.rows, tile.spec.columns) for tile in tiles) + LANES)
+    parts = parts_of(tiles[0].spec.update.slots)
+    parameters[:, PARTS], parameters[:, STRIDE] = parts, wide
     lines = aligned(2 * grid, np.int32)
     flat = Flat(
         P=parameters,
@@ -182,7 +188,7 @@ def flatten(network: Network) -> Flat:
         places=np.zeros(line, np.int64),
         signs=np.ones(line, np.int32),
         durations=np.zeros(line + BLOCK, np.int32),
-        words=np.zeros((WORD_FIELDS, wide), np.uint32),
+        words=np.zeros((WORD_FIELDS, parts * wide), np.uint32),
         work=np.zeros((WORK_FIELDS, wide), np.int32),
         row_steps=np.zeros((STEP_FIELDS, wide), np.int16),
         sums=aligned(BLOCK * wide, np.int32),
@@ -327,6 +333,7 @@ def _parameters(tile: Tile, downstream: TileSpec) -> NDArray[np.int64]:
         COLUMN_BITS: spec.codes.column_bits,
         SLOTS: spec.update.slots,
         SLOT_BITS: spec.update.slot_bits,
+        PULSE_ORDINALS: pulse_ordinals(spec),
         LOW_DISCREPANCY: spec.update.stream_mode == "low_discrepancy",
         ROW_TAPS: spec.row_taps,
         GAIN_SHIFT: column_shift(spec, downstream),

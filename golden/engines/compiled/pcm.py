@@ -18,7 +18,6 @@ from golden.engines.compiled.draws import (
     round_half_even,
     scaled,
 )
-from spec.tile import MAX_SLOTS
 
 SET, RESET = int(random.Mechanism.SET), int(random.Mechanism.RESET)
 DRIFT, CYCLE = int(random.Mechanism.DRIFT), int(random.Mechanism.CYCLE)
@@ -147,7 +146,7 @@ def set_ramp(flat, t, row, listed, c, steps):
 @compiled
 def pulse_cell(flat, t, line, count, device):
     """The pcm-only cell: coincidences are SET pulses on G+ (device 0, up) or G- (1, down)."""
-    k, first = flat.P[t, at.CELL] + line, flat.R[t, at.UPDATES] * MAX_SLOTS
+    k, first = flat.P[t, at.CELL] + line, flat.R[t, at.UPDATES] * flat.P[t, at.PULSE_ORDINALS]
     store(flat, t, k, device, pulses(flat, t, device, line, count, CYCLE, first, 1))
     settle(flat, t, k)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from golden.analog import random
-from golden.engines.compiled import array, pcm
+from golden.engines.compiled import array, parts, pcm
 from golden.engines.compiled import layout as at
 from golden.engines.compiled.cache import compiled, entry, inlined
 from golden.engines.compiled.conversions import convert_channels
 from golden.engines.compiled.draws import clip, round_half_even
 from golden.engines.compiled.vectors import BLOCK, FLIP
+from golden.words import PART_SLOTS
 from spec.lfsr import COLUMN_LAG, DRAW_BITS, LFSR_BITS, LFSR_MASK, ROW_LAG, STEPS_A_DRAW
 from spec.tile import SKEW_ROWS
 
@@ -26,13 +27,10 @@ def draw(state, lag):
     return ((state << STEPS_A_DRAW) | (new & _LOW_MASK)) & LFSR_MASK
 
 
-@compiled
-def word_table(table, state, lag, scale, codes, order, slot_bits, low_discrepancy):
-    """Words of one UPDATE for every code magnitude (codes,); returns the LFSR's state."""
+@inlined
+def word_part(table, state, lag, scramble, scale, codes, order, low_bits, low_discrepancy):
+    """Words of the slots of `order` for every code magnitude (codes,); returns the LFSR's state."""
     table[: codes + 1] = 0
-    low_bits = DRAW_BITS - slot_bits
-    state = draw(state, lag)
-    scramble = (state & _LOW_MASK) >> low_bits
     for slot in range(order.shape[0]):
         state = draw(state, lag)
         u = state & _LOW_MASK
@@ -42,6 +40,30 @@ def word_table(table, state, lag, scale, codes, order, slot_bits, low_discrepanc
         table[born] |= np.uint32(1) << np.uint32(slot)
     for code in range(1, codes):
         table[code] |= table[code - 1]
+    return state
+
+
+@compiled
+def word_table(table, state, lag, scale, codes, order, slot_bits, low_discrepancy):
+    """Words of one UPDATE for every code magnitude (codes,); returns the LFSR's state."""
+    low_bits = DRAW_BITS - slot_bits
+    state = draw(state, lag)
+    scramble = (state & _LOW_MASK) >> low_bits
+    return word_part(table, state, lag, scramble, scale, codes, order, low_bits, low_discrepancy)
+
+
+@compiled
+def word_parts(table, state, lag, scale, codes, order, slot_bits, low_discrepancy, stride):
+    """The same of words that have several parts, each `stride` after the one before."""
+    low_bits = DRAW_BITS - slot_bits
+    state = draw(state, lag)
+    scramble = (state & _LOW_MASK) >> low_bits
+    for part in range(order.shape[0] // PART_SLOTS):
+        slots = order[part * PART_SLOTS : (part + 1) * PART_SLOTS]
+        state = word_part(
+            table[part * stride :], state, lag, scramble, scale, codes, slots, low_bits,
+            low_discrepancy,
+        )  # fmt: skip
     return state
 
 
@@ -134,6 +156,32 @@ def update(flat, t):
 
 
 @inlined
+def update_parts(flat, t):
+    """UPDATE of a tile whose words have several parts: the twin of `update`."""
+    p, register, words = flat.P[t], flat.R[t], flat.words
+    slots, mode = p[at.SLOTS], p[at.LOW_DISCREPANCY] != 0
+    register[at.ROW_LFSR] = word_parts(
+        words[at.ROW_TABLE], register[at.ROW_LFSR], ROW_LAG, register[at.ROW_SCALE],
+        1 << p[at.PWM_BITS], flat.tables[at.ROW_SLOTS, :slots], p[at.SLOT_BITS], mode,
+        p[at.STRIDE],
+    )  # fmt: skip
+    register[at.COLUMN_LFSR] = word_parts(
+        words[at.COLUMN_PARTS], register[at.COLUMN_LFSR], COLUMN_LAG, register[at.COLUMN_SCALE],
+        1 << p[at.COLUMN_BITS], flat.tables[at.COLUMN_SLOTS, :slots], p[at.SLOT_BITS], mode,
+        p[at.STRIDE],
+    )  # fmt: skip
+    parts.join_table(flat, t)
+    mixed = array.mixed(flat, t)
+    for phase in range(2):
+        if not mixed and phase != (register[at.INVERTED_ROWS] != 0):
+            continue
+        count = parts.list_blocks(flat, t, 1 - 2 * phase if mixed else 0)
+        parts.update(flat, t, count, list_pulsed(flat, t, phase))
+        register[at.UPDATES] += 1
+        array.wait(flat, t, p[at.UPDATE_NS])
+
+
+@inlined
 def activate(flat, t):
     """Clipped ReLU of tile t's codes into the active row vector of tile t + 1."""
     p, line = flat.P[t], flat.P[t + 1, at.LINE]
@@ -207,33 +255,52 @@ def pass_errors(flat, t, back):
     return found != 0
 
 
+@inlined
+def pass_example(flat, image, label):
+    """FORWARD and BACKWARD of an example: the first tile that has column codes, as all after it."""
+    tiles, back = flat.P.shape[0], flat.scratch[at.READ]
+    enter_image(flat, image)
+    for t in range(tiles):
+        flat.R[t, at.STARTED] = flat.R[t, at.CLOCK]
+        array.forward(flat, t)
+        if t < tiles - 1:
+            activate(flat, t)
+    first_pending = tiles
+    if output_error(flat, label):
+        first_pending = tiles - 1
+        while first_pending > 0:
+            rows = flat.P[first_pending, at.ROWS]
+            array.backward(flat, first_pending, back[:rows])
+            if not pass_errors(flat, first_pending - 1, back):
+                break
+            first_pending -= 1
+    return first_pending
+
+
+@inlined
+def end_example(flat):
+    """Wait where an example took less than its time."""
+    for t in range(flat.P.shape[0]):
+        spent = flat.R[t, at.CLOCK] - flat.R[t, at.STARTED]
+        array.wait(flat, t, max(0, flat.P[t, at.EXAMPLE_NS] - spent))
+
+
 @entry
 def train(flat, images, labels):
     """Train on examples in order: images (n, inputs) uint8, labels (n,)."""
-    tiles = flat.P.shape[0]
-    start, back = flat.R[:, at.STARTED], flat.scratch[at.READ]
     for n in range(images.shape[0]):
-        enter_image(flat, images[n])
-        for t in range(tiles):
-            start[t] = flat.R[t, at.CLOCK]
-            array.forward(flat, t)
-            if t < tiles - 1:
-                activate(flat, t)
-        # Tiles first_pending .. tiles - 1 have column codes.
-        first_pending = tiles
-        if output_error(flat, labels[n]):
-            first_pending = tiles - 1
-            while first_pending > 0:
-                rows = flat.P[first_pending, at.ROWS]
-                array.backward(flat, first_pending, back[:rows])
-                if not pass_errors(flat, first_pending - 1, back):
-                    break
-                first_pending -= 1
-        for t in range(first_pending, tiles):
+        for t in range(pass_example(flat, images[n], labels[n]), flat.P.shape[0]):
             update(flat, t)
-        for t in range(tiles):
-            spent = flat.R[t, at.CLOCK] - start[t]
-            array.wait(flat, t, max(0, flat.P[t, at.EXAMPLE_NS] - spent))
+        end_example(flat)
+
+
+@entry
+def train_parts(flat, images, labels):
+    """`train` of tiles whose words have several parts; apart, so that the usual one stays fast."""
+    for n in range(images.shape[0]):
+        for t in range(pass_example(flat, images[n], labels[n]), flat.P.shape[0]):
+            update_parts(flat, t)
+        end_example(flat)
 
 
 @entry

@@ -15,7 +15,7 @@ from golden.engines.compiled import array, pcm
 from golden.engines.compiled import layout as at
 from golden.engines.compiled.cache import compiled, entry, inlined
 from golden.engines.compiled.conversions import convert_repeats
-from golden.engines.compiled.draws import clip, popcount, round_half_even
+from golden.engines.compiled.draws import clip, round_half_even
 from spec.lfsr import CHOPPER_LAG, LFSR_BITS, LFSR_MASK
 
 ALL, HIGHER, LOWER = 0, 1, 2
@@ -197,13 +197,13 @@ def program(flat, t, row, p_new):
 
 
 @inlined
-def pulse_cells(lower, listed, steps, words, directions, slope, bound):
-    """A trim's UPDATE of the columns `listed` (n,) where nothing is drawn; words (n,).
+def pulse_cells(lower, listed, steps, pulses, directions, slope, bound):
+    """A trim's UPDATE of the columns `listed` (n,) where nothing is drawn; pulses (n,).
 
     steps: up, then down. No branch: the direction is a coin's toss.
     """
     for k in range(listed.shape[0]):
-        j, count, direction = np.uint64(listed[k]), np.int64(popcount(words[k])), directions[k]
+        j, count, direction = np.uint64(listed[k]), np.int64(pulses[k]), directions[k]
         g, side = np.int64(lower[j]), np.uint64(direction < 0)
         tilt = (slope * direction * (g >> SLOPE_BITS)) >> SLOPE_BITS
         change = (count * np.int64(steps[side, j]) * ((1 << SLOPE_BITS) - tilt)) >> SLOPE_BITS
@@ -211,15 +211,15 @@ def pulse_cells(lower, listed, steps, words, directions, slope, bound):
 
 
 @inlined
-def pulse_row(flat, t, row, listed, words, directions):
-    """A trim's UPDATE on the open row: every slot of the row against words of `listed` (n,)."""
+def pulse_row(flat, t, row, listed, pulses, directions):
+    """A trim's UPDATE on the open row: so many pulses on each of the columns `listed` (n,)."""
     p, lower = flat.P[t], flat.work[at.ROW_LOWER]
     steps, bound = flat.row_steps, p[at.BOUND]
     if not p[at.DIRECT] and not p[at.CYCLE_SCALE]:
-        pulse_cells(lower, listed, steps, words, directions, p[at.SLOPE], bound)
+        pulse_cells(lower, listed, steps, pulses, directions, p[at.SLOPE], bound)
         return
     for k in range(listed.shape[0]):
-        j, count = listed[k], np.int64(popcount(words[k]))
+        j, count = listed[k], np.int64(pulses[k])
         direction, line, g = np.int64(directions[k]), row * p[at.COLUMNS] + j, np.int64(lower[j])
         if p[at.DIRECT]:
             pcm.pulse_cell(flat, t, line, count, np.int64(direction < 0))
@@ -245,8 +245,8 @@ def still_apart(listed, damping, last, journal, now, residuals, tolerance):
 
 
 @inlined
-def aim(residuals, damping, last, words, directions, gain, shift, slots, up):
-    """Words and directions (n,) of the next pulse train; damps where the sign changed.
+def aim(residuals, damping, last, pulses, directions, gain, shift, slots, up):
+    """Pulses and directions (n,) of the next pulse train; damps where the sign changed.
 
     residuals (n,) are not zero. No branch: whether a residual changed its sign is a coin's toss.
     """
@@ -256,8 +256,7 @@ def aim(residuals, damping, last, words, directions, gain, shift, slots, up):
         damping[k] += np.uint64(sign * last[k]) >> np.uint64(63)
         last[k] = sign
         count = np.uint64(abs(residual) * gain) >> np.uint64(shift + damping[k])
-        count = np.uint64(min(max(np.int64(count), 1), slots))
-        words[k] = np.uint32((np.uint64(1) << count) - np.uint64(1))
+        pulses[k] = np.int32(min(max(np.int64(count), 1), slots))
         directions[k] = np.int32(sign) * up
 
 
@@ -269,7 +268,7 @@ def trim(flat, t, row):
     journal = flat.columns[at.JOURNAL, p[at.COLUMN] : p[at.COLUMN] + columns]
     listed, now, residuals = scratch[at.LISTED], scratch[at.READ], scratch[at.RESIDUALS]
     damping, last = scratch[at.DAMPING, :columns], scratch[at.LAST_SIGN, :columns]
-    words, directions = flat.words[at.COLUMN_WORDS], flat.work[at.DIRECTIONS]
+    pulses, directions = flat.work[at.PULSES], flat.work[at.DIRECTIONS]
     up = np.int32(1 - 2 * flat.rows[at.POLARITY, p[at.ROW] + row])
     for j in range(columns):
         listed[j] = j
@@ -287,10 +286,10 @@ def trim(flat, t, row):
             register[at.NOT_TRIMMED] += pending
             return
         aim(
-            residuals[:pending], damping, last, words, directions,
+            residuals[:pending], damping, last, pulses, directions,
             p[at.TRIM_GAIN], p[at.TRIM_SHIFT], p[at.SLOTS], up,
         )  # fmt: skip
-        pulse_row(flat, t, row, listed[:pending], words, directions)
+        pulse_row(flat, t, row, listed[:pending], pulses, directions)
         register[at.UPDATES] += 1
         wait_row(flat, t, row, p[at.UPDATE_NS])
         trains += 1

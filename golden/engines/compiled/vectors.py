@@ -156,6 +156,53 @@ AHEAD = 6
 """Columns whose cells are asked for while others are worked on: they lie all over the memory."""
 
 
+MorePulses = Callable[[Any, Any, Any, Any, Any], Any]
+"""Of a builder's values: pulses, words, row, column_words, hit; gives pulses."""
+
+
+def _pulse_columns(
+    context: Any, builder: Any, signature: Any, arguments: Any, more: MorePulses | None = None
+) -> Any:
+    """Code of `pulse_columns`; `more` adds the pulses of what words have after their first part."""
+    lower, weight, steps, words, signs, *lists, hits = array_data(
+        context, builder, signature, arguments, 0, 1, 2, 4, 5, 8, 9, 10, 11, 12, 13
+    )
+    place, row, sign_row, count = (arguments[k] for k in (3, 6, 7, 14))
+    first_step, bound = builder.shl(place, _I64(2)), splat(builder, arguments[15], _V32)
+    low = builder.neg(bound)
+    bits, one = constant(_V32, SLOPE_BITS), constant(_V32, 1 << SLOPE_BITS)
+    flip = constant(_V32, FLIP)
+    row_words = load(builder, words, row, _V32)
+    inverted = builder.ashr(load(builder, signs, sign_row, _V32), constant(_V32, 31))
+    with cgutils.for_range(builder, count, intp=_I64) as loop:
+        hit = item(builder, hits, loop.index)
+        offset, side, *values = (item(builder, each, hit) for each in lists)
+        at, side = builder.add(place, offset), builder.add(first_step, side)
+        line = builder.shl(at, _I64(1))
+        later = item(builder, hits, builder.add(loop.index, _I64(AHEAD)))
+        later = builder.add(place, item(builder, lists[0], later))
+        prefetch(builder, lower, builder.shl(later, _I64(1)))
+        prefetch(builder, weight, later)
+        word, down, slope = (splat(builder, value, _V32) for value in values)
+        pulses = _ones(builder, builder.and_(row_words, word))
+        if more is not None:
+            pulses = more(pulses, words, row, lists[2], hit)
+        g = load(builder, lower, line, _V32)
+        step = builder.sext(load(builder, steps, side, _V16, 2), _V32)
+        tilt = builder.mul(slope, builder.ashr(g, bits))
+        factor = builder.sub(one, builder.ashr(tilt, bits))
+        change = builder.mul(builder.mul(pulses, step), factor)
+        change = _signed(builder, builder.ashr(change, bits), down)
+        moved = builder.add(g, change)
+        moved = builder.select(builder.icmp_signed("<", moved, bound), moved, bound)
+        moved = builder.select(builder.icmp_signed(">", moved, low), moved, low)
+        store(builder, moved, lower, line)
+        w = builder.xor(load(builder, weight, at, _V32), flip)
+        w = builder.add(w, _signed(builder, builder.sub(moved, g), inverted))
+        store(builder, builder.xor(w, flip), weight, at)
+    return context.get_dummy_value()
+
+
 @intrinsic
 def pulse_columns(
     typing_context, lower, weight, steps, place, words, signs, row, sign_row, offsets, sides,
@@ -174,42 +221,36 @@ def pulse_columns(
         slopes, hits, i, _int32,
     )  # fmt: skip
 
+    return signature, _pulse_columns
+
+
+@intrinsic
+def pulse_columns_of_parts(
+    typing_context, lower, weight, steps, place, words, signs, row, sign_row, offsets, sides,
+    column_words, downs, slopes, hits, count, bound, parts, stride,
+):  # fmt: skip
+    """The same where words have `parts` parts, each `stride` after the one before."""
+    i = _int64
+    signature = types.void(
+        lower, weight, steps, i, words, signs, i, i, offsets, sides, column_words, downs,
+        slopes, hits, i, _int32, i, i,
+    )  # fmt: skip
+
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        lower, weight, steps, words, signs, *lists, hits = array_data(
-            context, builder, signature, arguments, 0, 1, 2, 4, 5, 8, 9, 10, 11, 12, 13
-        )
-        place, row, sign_row, count = (arguments[k] for k in (3, 6, 7, 14))
-        first_step, bound = builder.shl(place, _I64(2)), splat(builder, arguments[15], _V32)
-        low = builder.neg(bound)
-        bits, one = constant(_V32, SLOPE_BITS), constant(_V32, 1 << SLOPE_BITS)
-        flip = constant(_V32, FLIP)
-        row_words = load(builder, words, row, _V32)
-        inverted = builder.ashr(load(builder, signs, sign_row, _V32), constant(_V32, 31))
-        with cgutils.for_range(builder, count, intp=_I64) as loop:
-            hit = item(builder, hits, loop.index)
-            offset, side, *values = (item(builder, each, hit) for each in lists)
-            at, side = builder.add(place, offset), builder.add(first_step, side)
-            line = builder.shl(at, _I64(1))
-            later = item(builder, hits, builder.add(loop.index, _I64(AHEAD)))
-            later = builder.add(place, item(builder, lists[0], later))
-            prefetch(builder, lower, builder.shl(later, _I64(1)))
-            prefetch(builder, weight, later)
-            word, down, slope = (splat(builder, value, _V32) for value in values)
-            pulses = _ones(builder, builder.and_(row_words, word))
-            g = load(builder, lower, line, _V32)
-            step = builder.sext(load(builder, steps, side, _V16, 2), _V32)
-            tilt = builder.mul(slope, builder.ashr(g, bits))
-            factor = builder.sub(one, builder.ashr(tilt, bits))
-            change = builder.mul(builder.mul(pulses, step), factor)
-            change = _signed(builder, builder.ashr(change, bits), down)
-            moved = builder.add(g, change)
-            moved = builder.select(builder.icmp_signed("<", moved, bound), moved, bound)
-            moved = builder.select(builder.icmp_signed(">", moved, low), moved, low)
-            store(builder, moved, lower, line)
-            w = builder.xor(load(builder, weight, at, _V32), flip)
-            w = builder.add(w, _signed(builder, builder.sub(moved, g), inverted))
-            store(builder, builder.xor(w, flip), weight, at)
-        return context.get_dummy_value()
+        parts, stride = arguments[16:]
+
+        def more(pulses: Any, words: Any, row: Any, column_words: Any, hit: Any) -> Any:
+            total = cgutils.alloca_once(builder, _V32)
+            builder.store(pulses, total)
+            with cgutils.for_range(builder, parts, start=_I64(1), intp=_I64) as loop:
+                first = builder.mul(loop.index, stride)
+                part = load(builder, words, builder.add(first, row), _V32)
+                word = splat(builder, item(builder, column_words, builder.add(first, hit)), _V32)
+                met = _ones(builder, builder.and_(part, word))
+                builder.store(builder.add(builder.load(total), met), total)
+            return builder.load(total)
+
+        return _pulse_columns(context, builder, signature, arguments, more)
 
     return signature, generate
 

@@ -9,9 +9,11 @@ import pytest
 
 from golden.analog.array import coincidences
 from golden.analog.parameters import GRID
+from golden.analog.pcm import pulse_ordinals
+from golden.words import Words, numbers_of, words_of
 from spec.boundary import Pair
 from spec.parameter import override
-from spec.tile import TimingSpec
+from spec.tile import TileSpec, TimingSpec
 
 ALL = np.ones(5, np.bool_)
 NONE = np.zeros(5, np.bool_)
@@ -80,8 +82,8 @@ EVENTS: list[tuple[str, tuple[Any, ...], int]] = [
     ("convert_backward", (), 113),
     ("convert_read", (ALL, 1), 113),
     ("convert_read", (ALL, 4), 4 * 113),
-    ("update", (np.ones(6, np.uint32), np.ones(5, np.uint32), ALL), 107),
-    ("update", (np.zeros(6, np.uint32), np.zeros(5, np.uint32), ALL), 107),
+    ("update", (words_of([1] * 6, 32), words_of([1] * 5, 32), ALL), 107),
+    ("update", (words_of([0] * 6, 32), words_of([0] * 5, 32), ALL), 107),
     ("precharge", (2,), 127),
     ("reset", (2, ALL), 131),
     ("wait", (997,), 997),
@@ -129,7 +131,7 @@ def test_capacitors_relax_at_each_tick_crossed_after_the_event(bench: Any) -> No
     b, twin = (bench(leak_tau_ns=1e5, leak_tick_ns=1000, update_phase_ns=40) for _ in range(2))
     for x in (b, twin):
         x.randomise(4)
-    words = np.full(6, 0xFFFF, np.uint32), np.full(5, 0xFF, np.uint32)
+    words = words_of([0xFFFF] * 6, 32), words_of([0xFF] * 5, 32)
     b.array.wait(1000 - b.array.clock_ns % 1000 - 10)
     twin.array.wait(1000 - twin.array.clock_ns % 1000 - 10)
     assert (b.array.capacitors.lower == twin.array.capacitors.lower).all()
@@ -190,18 +192,30 @@ def test_what_is_held_of_the_weights_is_that_of_the_devices_after_any_event(benc
     assert leaks, "capacitors must leak on the way"
 
 
-def test_every_kind_of_words_coincides_slot_by_slot() -> None:
+@pytest.mark.parametrize("slots", [32, 64, 128])
+def test_every_kind_of_words_coincides_slot_by_slot(slots: int) -> None:
     rng = np.random.default_rng(0)
-    thermometers = (1 << rng.integers(0, 33, 200)) - 1
-    for words in (thermometers, rng.integers(0, 1 << 32, 200), rng.integers(0, 1 << 32, 20)):
-        row_words = (words * (rng.random(len(words)) < 0.5)).astype(np.uint32)
-        column_words = rng.integers(0, 1 << 32, 7).astype(np.uint32) & np.uint32(0x10811)
+
+    def words(count: int, share: float) -> Words:
+        bits = rng.random((count, slots)) < share
+        return words_of([sum(1 << int(slot) for slot in np.flatnonzero(b)) for b in bits], slots)
+
+    thermometers = words_of(((1 << int(n)) - 1 for n in rng.integers(0, slots + 1, 200)), slots)
+    for row_words in (thermometers, words(200, 0.5), words(20, 0.5), words(200, 1 / slots)):
+        row_words *= rng.random(row_words.shape[1]) < 0.5
+        column_words = words(7, 2 / slots)
         rows, columns, counts = coincidences(row_words, column_words)
-        expected = np.bitwise_count(row_words[:, None] & column_words)
+        sides = numbers_of(row_words), numbers_of(column_words)
+        expected = np.array([[(r & c).bit_count() for c in sides[1]] for r in sides[0]])
         assert rows.tolist() == np.flatnonzero(expected.any(axis=1)).tolist()
-        assert columns.tolist() == np.flatnonzero(column_words).tolist()
+        assert columns.tolist() == np.flatnonzero(sides[1]).tolist()
         assert counts.tolist() == expected[np.ix_(rows, columns)].tolist()
-    assert len(coincidences(row_words, np.zeros(7, np.uint32))[0]) == 0
+    assert len(coincidences(row_words, words_of([0] * 7, slots))[0]) == 0
+
+
+def test_an_update_of_the_pcm_only_cell_has_as_many_draws_as_slots_and_no_fewer_than_32() -> None:
+    ordinals = {n: pulse_ordinals(override(TileSpec(), {"slots": str(n)})) for n in (8, 32, 128)}
+    assert ordinals == {8: 32, 32: 32, 128: 128}
 
 
 def test_evaluating_the_weights_of_this_moment_leaves_the_state_alone(bench: Any) -> None:
@@ -242,7 +256,7 @@ def test_worn_rows_have_a_pair_with_a_device_above_the_level_that_a_refresh_free
 def test_pcm_only_raises_with_plus_and_lowers_with_minus(bench: Any) -> None:
     b = bench("pcm-only", programming_noise=0)
     before = b.array.pcm.g_plus.copy(), b.array.pcm.g_minus.copy()
-    words = np.full(6, 3, np.uint32), np.array([1, 2, 3, 0, 4], np.uint32)
+    words = words_of([3] * 6, 32), words_of([1, 2, 3, 0, 4], 32)
     b.array.update(*words, np.array([True, False, True, True, True]))
     plus, minus = b.array.pcm.g_plus > before[0], b.array.pcm.g_minus > before[1]
     assert plus.tolist() == [[True, False, True, False, False]] * 6

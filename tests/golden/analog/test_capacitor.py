@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from golden.analog.capacitor import ROOTS, SLOPE_BITS, Capacitors
-from golden.analog.parameters import GRID, MAX_STEP, DeviceParameters
+from golden.analog.parameters import GRID, NOMINAL_STEP, DeviceParameters, max_step
 from spec.parameter import override
-from spec.tile import TileSpec
+from spec.tile import MAX_SLOTS, TileSpec
 
 SEEDS = [0, 1, 2]
 ERRORS = 5
@@ -19,8 +19,8 @@ ERRORS = 5
 
 def capacitors(seed: int = 0, rows: int = 8, columns: int = 6, **settings: Any) -> Capacitors:
     texts = {name: str(value) for name, value in settings.items()}
-    timing = {name: texts.pop(name) for name in ("leak_tick_ns",) if name in texts}
-    spec = override(TileSpec(), {"rows": str(rows), "columns": str(columns), **timing})
+    of_tile = {name: texts.pop(name) for name in ("leak_tick_ns", "slots") if name in texts}
+    spec = override(TileSpec(), {"rows": str(rows), "columns": str(columns), **of_tile})
     return Capacitors(spec, override(DeviceParameters(), texts), seed, 0)
 
 
@@ -107,12 +107,14 @@ def test_a_pulse_is_the_slope_formula_exactly(settings: dict[str, float]) -> Non
         )
 
 
-def test_the_largest_step_fits_the_headroom_it_claims() -> None:
-    c = capacitors(0, 60, 60, step=0.0156, step_spread=0.5, up_down_mismatch=0.5)
-    assert c.step_up.max() == MAX_STEP
+@pytest.mark.parametrize("slots", [2, 32, 64, 128])
+def test_the_largest_step_fits_the_headroom_it_claims(slots: int) -> None:
+    step = NOMINAL_STEP * 32 / max(32, slots)
+    c = capacitors(0, 60, 60, slots=slots, step=step, step_spread=0.5, up_down_mismatch=0.5)
+    assert c.step_up.max() == max_step(slots)
     worst = capacitors(slope=1, bound=0.05)
     factor = (1 << SLOPE_BITS) - ((worst.slope * (-worst.bound >> SLOPE_BITS)) >> SLOPE_BITS)
-    assert 32 * MAX_STEP * factor < 1 << 31
+    assert slots * max_step(slots) * factor < 1 << 31
 
 
 def test_the_step_shrinks_by_the_slope_from_the_centre_to_the_bound() -> None:
@@ -151,7 +153,7 @@ def test_precharge_clears_one_row() -> None:
 
 
 def test_the_roots_are_256_square_roots() -> None:
-    assert ROOTS.tolist() == [round(256 * n**0.5) for n in range(33)]
+    assert ROOTS.tolist() == [round(256 * n**0.5) for n in range(MAX_SLOTS + 1)]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

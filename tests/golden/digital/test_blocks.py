@@ -15,6 +15,7 @@ from golden.digital import converter, neuron
 from golden.digital.learning_rate import SCALE_BITS, threshold_scales
 from golden.digital.polarity import PolarityBank
 from golden.digital.softmax import exponential_table, output_error
+from golden.words import numbers_of, words_of
 from spec.boundary import Polarity
 from spec.errors import InputError
 from spec.formats import Signed, SignMagnitude, Unsigned
@@ -101,13 +102,13 @@ def test_phases_drive_each_row_once_under_its_own_bit(lines: list[tuple[int, int
     bank = PolarityBank(len(lines))
     for row, (bit, _) in enumerate(lines):
         bank.flip_to(row, bit)
-    driven = np.array([value for _, value in lines], np.uint32)
+    driven = words_of([value for _, value in lines], 32)
     phases = bank.phases(driven)
     live = sorted({bit for bit, _ in lines})
     assert [int(polarity) for polarity, _ in phases] == live
     for polarity, words in phases:
         assert words.dtype == np.uint32
-        assert words.tolist() == [value if bit == polarity else 0 for bit, value in lines]
+        assert numbers_of(words) == [value if bit == polarity else 0 for bit, value in lines]
 
 
 def test_a_flip_may_be_repeated() -> None:

@@ -14,6 +14,7 @@ from golden.digital.command import CommandPort
 from golden.digital.controller import TileController
 from golden.digital.transfer import Kind, State
 from golden.training.network import Tile
+from golden.words import thermometer
 from spec.boundary import ArrayMacro, Controller, Pair, SoftReset
 from spec.commands import Command, Destination, Error, PairCode
 from spec.lfsr import CHOPPER_RESET
@@ -836,12 +837,13 @@ def test_force_discards_the_row_that_its_range_covers(rig: Any) -> None:
 # -- a soft reset within the other commands ------------------------------------------------------
 
 
+@pytest.mark.parametrize("of", [32, 128])
 @pytest.mark.parametrize("bits", ["000000", "111111", "010110"])
 def test_an_update_cut_short_leaves_the_slots_delivered_and_takes_its_draws_back(
-    rig: Any, bits: str
+    rig: Any, bits: str, of: int
 ) -> None:
     def fresh() -> Rig:
-        r = rig("pcm-3t1c", leak_tick_ns=100)
+        r = rig("pcm-3t1c", leak_tick_ns=100, slots=of)
         r.control.polarity.bits[:] = [int(bit) for bit in bits]
         r.hold_vectors()
         r.b.macro.events.clear()
@@ -853,11 +855,11 @@ def test_an_update_cut_short_leaves_the_slots_delivered_and_takes_its_draws_back
     events = [arguments for _, arguments in whole.b.macro.events]
     assert len(events) == len(set(bits))
     for phase in range(len(events)):
-        for slots in (0, 1, 2, 13, 31, 32):
+        for slots in (0, 1, 2, 13, 31, 32, *((33, 64, 100, 127, 128) if of > 32 else ())):
             r, by_hand = fresh(), fresh().b.array
             for index in range(phase + 1):
                 rows, columns, charge = events[index]
-                delivered = np.uint32((1 << (slots if index == phase else 32)) - 1)
+                delivered = thermometer(slots if index == phase else of, of)
                 by_hand.update(rows & delivered, columns, charge)
             r.macro.cut(phase, slots)
             assert r.port.execute(Command.UPDATE) is None

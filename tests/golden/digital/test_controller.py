@@ -81,8 +81,8 @@ def test_an_update_charges_where_error_and_polarity_say_and_replays_the_draws(be
     assert normal[2].tolist() == [True, False, True, False, False]
     assert inverted[2].tolist() == [False, True, False, True, True]
     assert normal[1].tolist() == inverted[1].tolist()
-    assert not normal[0][1::2].any()
-    assert not inverted[0][0::2].any()
+    assert not normal[0][:, 1::2].any()
+    assert not inverted[0][:, 0::2].any()
     # Both phases together are the words of one draw, as a twin with one polarity sees it.
     twin = bench()
     twin.control.row_stream.state, twin.control.column_stream.state = states
@@ -215,7 +215,7 @@ def test_a_masked_column_returns_zero_and_is_never_converted_or_written(bench: A
     for name, arguments in b.macro.events:
         if name in written:
             lines = {"set": 1, "reset": 1, "update": 1, "convert_forward": 0, "convert_read": 0}
-            assert not arguments[lines[name]][masked].any(), name
+            assert not arguments[lines[name]][..., masked].any(), name
 
 
 def test_a_load_of_the_wrong_length_changes_nothing(bench: Any) -> None:

@@ -10,6 +10,7 @@ import pytest
 from golden.digital.chopper import Chopper
 from golden.digital.transfer import Kind, State
 from golden.training.schedule import next_due, rows_due
+from golden.words import numbers_of
 from spec.boundary import Pair
 from spec.lfsr import CHOPPER_RESET
 from spec.parameter import override
@@ -221,8 +222,9 @@ def test_the_journal_is_valid_exactly_between_its_writing_and_commit(bench: Any)
     assert np.abs(b.control.read(3, Pair.ALL) - codes).max() <= 40  # with what compensation adds
 
 
-def test_strobes_fall_only_on_the_row_of_a_valid_journal(bench: Any) -> None:
-    b = bench()
+@pytest.mark.parametrize("slots", [32, 128])
+def test_strobes_fall_only_on_the_row_of_a_valid_journal(bench: Any, slots: int) -> None:
+    b = bench(slots=slots)
     b.randomise(16)
     sequencer = b.control.transfers
     sequencer.start(Kind.TRANSFER, 0, 5)
@@ -235,9 +237,8 @@ def test_strobes_fall_only_on_the_row_of_a_valid_journal(bench: Any) -> None:
         for name, arguments in strobes:
             assert valid, f"{name} in {state} without a journal"
             if name == "update":
-                driven = np.flatnonzero(arguments[0]).tolist()
-                assert driven == [row], state
-                assert arguments[0][row] == (1 << b.spec.update.slots) - 1
+                full = (1 << slots) - 1
+                assert numbers_of(arguments[0]) == [full * (n == row) for n in range(6)], state
             else:
                 assert arguments[0] == row, name
 

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 
 from golden.analog import array
+from golden.digital import skew
 from golden.digital.update_stream import (
     UpdateStream,
     column_words,
     row_words,
-    thermometer,
 )
+from golden.words import numbers_of, pulsing, thermometer, words_of
 from spec.lfsr import COLUMN_LAG, LFSR_BITS, LFSR_MASK, ROW_LAG
 from spec.parameter import override
 from spec.tile import TileSpec
@@ -27,7 +28,7 @@ def spec_of(mode: str, slots: int = 32) -> TileSpec:
 
 def coincidences(row_words: np.ndarray, column_words: np.ndarray) -> np.ndarray:
     """The counts (rows, columns) that the array macro makes of the words."""
-    counts = np.zeros((len(row_words), len(column_words)), np.int32)
+    counts = np.zeros((row_words.shape[1], column_words.shape[1]), np.int32)
     rows, columns, met = array.coincidences(row_words, column_words)
     counts[np.ix_(rows, columns)] = met
     return counts
@@ -61,7 +62,10 @@ def slot_by_slot(
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("side", ["row", "column"])
-@pytest.mark.parametrize(("slots", "factor"), [(32, 1.0), (32, 1.37), (16, 9.0), (2, 100.0)])
+@pytest.mark.parametrize(
+    ("slots", "factor"),
+    [(32, 1.0), (32, 1.37), (16, 9.0), (2, 100.0), (64, 1.0), (128, 1.37), (128, 9.0)],
+)
 def test_a_table_is_what_the_comparators_say_slot_by_slot(
     mode: str, side: str, slots: int, factor: float
 ) -> None:
@@ -71,7 +75,7 @@ def test_a_table_is_what_the_comparators_say_slot_by_slot(
     for update in range(6):
         codes = range(1 << WIDTH[side])
         expected, state = slot_by_slot(side, mode, slots, stream.scale, state, codes)
-        found = stream.table().tolist()
+        found = numbers_of(stream.table())
         wrong = [c for c in codes if found[c] != expected[c]]
         assert not wrong, (
             f"update {update}, code {wrong[0]}: expected {expected[wrong[0]]:#010x}, "
@@ -80,36 +84,42 @@ def test_a_table_is_what_the_comparators_say_slot_by_slot(
         assert stream.state == state
 
 
+@pytest.mark.parametrize("slots", [32, 128])
 @pytest.mark.parametrize("mode", MODES)
-def test_words_are_looked_up_by_magnitude_and_coincide_slot_by_slot(mode: str) -> None:
-    spec, rng = spec_of(mode), np.random.default_rng(1)
+def test_words_are_looked_up_by_magnitude_and_coincide_slot_by_slot(mode: str, slots: int) -> None:
+    spec, rng = spec_of(mode, slots), np.random.default_rng(1)
     rows, columns = UpdateStream(spec, "row", 77), UpdateStream(spec, "column", 99)
     durations, errors = rng.integers(0, 256, 9), rng.integers(-127, 128, 7)
     row_table, column_table = rows.table(), columns.table()
     words = row_words(row_table, durations), column_words(column_table, errors)
-    assert words[0].tolist() == [int(row_table[d]) for d in durations]
-    assert words[1].tolist() == [int(column_table[abs(e)]) for e in errors]
+    sides = [numbers_of(side) for side in words]
+    assert sides[0] == [numbers_of(row_table)[d] for d in durations]
+    assert sides[1] == [numbers_of(column_table)[abs(e)] for e in errors]
     counts = coincidences(*words)
-    for i, row in enumerate(words[0].tolist()):
-        for j, column in enumerate(words[1].tolist()):
-            assert counts[i, j] == sum(row >> s & column >> s & 1 for s in range(32)), (i, j)
+    for i, row in enumerate(sides[0]):
+        for j, column in enumerate(sides[1]):
+            assert counts[i, j] == sum(row >> s & column >> s & 1 for s in range(slots)), (i, j)
 
 
+@pytest.mark.parametrize("slots", [32, 128])
 @pytest.mark.parametrize("mode", MODES)
-def test_code_zero_never_pulses_and_a_larger_code_keeps_the_pulses_of_a_smaller(mode: str) -> None:
-    stream = UpdateStream(spec_of(mode), "row", 5)
+def test_code_zero_never_pulses_and_a_larger_code_keeps_the_pulses_of_a_smaller(
+    mode: str, slots: int
+) -> None:
+    stream = UpdateStream(spec_of(mode, slots), "row", 5)
     for _ in range(50):
         table = stream.table()
-        assert table[0] == 0
-        assert not (table[:-1] & ~table[1:]).any()
+        assert not table[:, 0].any()
+        assert not (table[:, :-1] & ~table[:, 1:]).any()
 
 
-def test_low_discrepancy_gives_each_code_its_share_of_the_slots_in_every_update() -> None:
-    for side, step in (("row", 8), ("column", 4)):
-        stream = UpdateStream(spec_of("low_discrepancy"), side, 31)
+@pytest.mark.parametrize("slots", [32, 64, 128])
+def test_low_discrepancy_gives_each_code_its_share_of_the_slots_in_every_update(slots: int) -> None:
+    for side in ("row", "column"):
+        stream = UpdateStream(spec_of("low_discrepancy", slots), side, 31)
         for _ in range(20):
-            counts = np.bitwise_count(stream.table())[::step]
-            assert counts.tolist() == list(range(32)), side
+            counts = np.bitwise_count(stream.table()).sum(axis=0)[:: (1 << WIDTH[side]) // slots]
+            assert counts.tolist() == list(range(slots)), side
 
 
 def test_the_sides_scramble_apart() -> None:
@@ -126,13 +136,13 @@ def test_the_sides_scramble_apart() -> None:
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(("seed", "slots"), [(0, 32), (1, 32), (0, 128)])
 @pytest.mark.parametrize("scales", [(256, 128), (389, 211)])
 def test_mean_coincidences_are_slots_times_both_shares(
-    mode: str, seed: int, scales: tuple[int, int]
+    mode: str, seed: int, slots: int, scales: tuple[int, int]
 ) -> None:
-    batches, updates, slots = 40, 100, 32
-    spec, rng = spec_of(mode), np.random.default_rng(seed)
+    batches, updates = 40, 100
+    spec, rng = spec_of(mode, slots), np.random.default_rng(seed)
     rows = UpdateStream(spec, "row", int(rng.integers(1, LFSR_MASK)))
     columns = UpdateStream(spec, "column", int(rng.integers(1, LFSR_MASK)))
     rows.scale, columns.scale = scales
@@ -156,9 +166,33 @@ def test_mean_coincidences_are_slots_times_both_shares(
     )
 
 
-def test_a_thermometer_fills_the_first_slots() -> None:
-    pulses = np.arange(33)
-    assert thermometer(pulses).tolist() == [(1 << n) - 1 for n in range(33)]
+@pytest.mark.parametrize("slots", [8, 32, 64, 128])
+def test_a_thermometer_fills_the_first_slots(slots: int) -> None:
+    words = thermometer(np.arange(slots + 1), slots)
+    assert words.shape == (-(-slots // 32), slots + 1)
+    assert numbers_of(words) == [(1 << n) - 1 for n in range(slots + 1)]
+    assert pulsing(words).tolist() == [False] + [True] * slots
+
+
+@pytest.mark.parametrize("slots", [2, 16, 32, 64, 128])
+def test_skewed_words_have_the_pulses_of_a_group_as_many_slots_later(slots: int) -> None:
+    settings = {"slots": str(slots), "row_skew": "true", "rows": "1200"}
+    spec, rng = override(TileSpec(), settings), np.random.default_rng(slots)
+    late = skew.turns(spec)
+    assert set(late.tolist()) == set(range(slots))
+    numbers = [int.from_bytes(rng.bytes(16), "little") % (1 << slots) for _ in range(1200)]
+    turned = [
+        (number << turn | number >> (slots - turn)) % (1 << slots)
+        for number, turn in zip(numbers, late.tolist(), strict=True)
+    ]
+    assert numbers_of(skew.skewed(words_of(numbers, slots), late, slots)) == turned
+
+
+def test_words_have_slot_s_of_a_line_in_bit_s_of_32_of_their_parts() -> None:
+    numbers = [1 << 127 | 1 << 64 | 5, 0, 1 << 33]
+    words = words_of(numbers, 128)
+    assert words.tolist() == [[5, 0, 0], [0, 0, 2], [1, 0, 0], [1 << 31, 0, 0]]
+    assert numbers_of(words) == numbers
 
 
 def test_an_illegal_side_or_state_is_refused() -> None:

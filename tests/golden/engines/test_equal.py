@@ -65,6 +65,45 @@ CASES: dict[str, tuple[str, dict[str, str]]] = {
             "trim_limit": "32",
         },
     ),
+    "64 slots, rows skewed, cycle to cycle, leak": (
+        "pcm-3t1c",
+        {
+            "slots": "64",
+            "row_skew": "true",
+            "cycle_to_cycle": "0.3",
+            "leak_tick_ns": "500",
+            "leak_tau_ns": "1e6",
+            "trim_limit": "12",
+        },
+    ),
+    "128 slots, low discrepancy": ("pcm-3t1c", {"slots": "128", "trim_limit": "12"}),
+    "128 slots, stochastic, rows skewed, both polarities": (
+        "pcm-3t1c",
+        {
+            "slots": "128",
+            "stream_mode": "stochastic",
+            "row_skew": "true",
+            "transfer_mode": "staggered",
+            "learning_rate": "0.05",
+        },
+    ),
+    "pcm-only of 128 slots": (
+        "pcm-only",
+        {"slots": "128", "refresh_level": "0.05", "learning_rate": "0.05"},
+    ),
+    "steep slope, narrow bound, largest steps of 128 slots": (
+        "pcm-3t1c",
+        {
+            "slots": "128",
+            "slope": "1",
+            "bound": "0.05",
+            "step": "0.0039",
+            "step_spread": "0.5",
+            "up_down_mismatch": "0.5",
+            "learning_rate": "0.4",
+            "trim_limit": "48",
+        },
+    ),
     "a long trim of coarse steps": (
         "pcm-3t1c",
         {"step": "0.015", "learning_rate": "0.2", "trim_limit": "48", "trim_tol": "0"},
