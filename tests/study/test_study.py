@@ -292,3 +292,21 @@ def test_no_more_runs_are_on_their_way_than_keep_the_workers_busy(
         assert len(asked) <= execute.AHEAD + 1
         assert sorted(one["key"] for one in (first, *spread)) == list(range(20))
     assert asked == list(range(20))
+
+
+def test_the_workers_of_this_machine_keep_no_record_that_grows_with_the_runs() -> None:
+    pytest.importorskip("distributed")
+    with execute._client(None, 1) as client:
+        (told,) = client.run(_kept).values()
+    assert told == [False, 10, 100]
+
+
+def _kept() -> list[Any]:
+    import dask.config
+
+    names = (
+        "worker.profile.enabled",
+        "admin.system-monitor.log-length",
+        "admin.low-level-log-length",
+    )
+    return [dask.config.get(f"distributed.{name}") for name in names]
