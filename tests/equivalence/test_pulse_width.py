@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from golden.digital import update_stream
 from golden.digital.pulse_width import row_durations
+from golden.words import numbers_of
 from rtl.pulse_width import LineDrivers, Shadow
 from spec.tile import CodeSpec, TileSpec
 from tests.equivalence.bench import simulate
@@ -81,7 +82,7 @@ def test_a_pulse_lasts_exactly_its_code(
 
 
 @few
-@given(st.data(), st.integers(1, (1 << 31) - 1), st.sampled_from([8, 32]))
+@given(st.data(), st.integers(1, (1 << 31) - 1), st.sampled_from([8, 32, 64]))
 def test_drawn_thresholds_make_the_words_of_an_update(data, state: int, slots: int) -> None:
     spec = TileSpec()
     spec = replace(spec, update=replace(spec.update, slots=slots))
@@ -89,7 +90,7 @@ def test_drawn_thresholds_make_the_words_of_an_update(data, state: int, slots: i
     stream = update_stream.UpdateStream(spec, "row", state)
     thresholds = np.minimum(stream.thresholds(), spec.row_code.high).tolist()
     stream.state = state
-    expected = update_stream.row_words(stream.table(), np.array(codes)).tolist()
+    expected = numbers_of(update_stream.row_words(stream.table(), np.array(codes)))
     found = words(rtl_lines(8, 4, codes, thresholds, (1 << len(codes)) - 1), len(codes))
     assert found == expected
 
