@@ -29,7 +29,7 @@ LOST_WORKERS = 10
 """A run is given up when so many workers were lost over it."""
 SETTINGS = {
     "distributed.scheduler.allowed-failures": LOST_WORKERS,
-    # Dask keeps an hour of profiles and of samples of the machine: they would grow with the runs.
+    # Dask keeps profiles and samples of an hour: a study's memory would grow for as long.
     "distributed.worker.profile.enabled": False,
     "distributed.admin.system-monitor.log-length": 10,
     "distributed.admin.low-level-log-length": 100,

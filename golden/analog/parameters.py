@@ -16,13 +16,21 @@ GRID_BITS = 20
 GRID = 1 << GRID_BITS
 """Fine units in a weight unit: every analog state is an integer of them."""
 
+USUAL_SLOTS = 32
+"""Slots of an UPDATE up to which neither a step's limit nor an UPDATE's draws depend on them."""
+
 NOMINAL_STEP = 0.0156
-"""Weight units: the largest mean step of a coincidence, with up to 32 slots an UPDATE."""
+"""Weight units: the largest mean step of a coincidence, with up to USUAL_SLOTS."""
+
+
+def max_nominal_step(slots: int) -> float:
+    """Weight units of the mean step at most."""
+    return NOMINAL_STEP * USUAL_SLOTS / max(USUAL_SLOTS, slots)
 
 
 def max_step(slots: int) -> int:
     """Fine units of any step at most: slots x step x slope factor (2069 of 2^10) is below 2^31."""
-    return 32 * 32_000 // max(32, slots)
+    return 32_000 * USUAL_SLOTS // max(USUAL_SLOTS, slots)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from golden.analog import tables
-from golden.analog.parameters import GRID, DeviceParameters, PcmParameters
+from golden.analog.parameters import GRID, USUAL_SLOTS, DeviceParameters, PcmParameters
 from golden.analog.random import Mechanism, ProgrammingNoise, bell_scale, philox, scaled
 from spec.formats import nearest, round_half_even
 from spec.parameter import as_fraction
@@ -44,7 +44,7 @@ SKEW_CENTRE, SKEW_SIGMA = 21845, 19539
 
 def pulse_ordinals(spec: TileSpec) -> int:
     """Ordinals of draws that an UPDATE has for itself in the pcm-only cell: one a slot, or more."""
-    return max(32, spec.update.slots)
+    return max(USUAL_SLOTS, spec.update.slots)
 
 
 def _decimal(value: Fraction) -> Decimal:

@@ -109,8 +109,8 @@ class TransferSequencer:
         self._trim_tol = np.array(self.spec.transfer.trim_tol)
         self._trim_gain = np.array(self.spec.transfer.trim_gain)
         self._trim_shift = np.array(self.spec.transfer.trim_shift)
-        self._one, self._slots = np.array(1), np.array(self.spec.update.slots)
         slots = self.spec.update.slots
+        self._one, self._slots = np.array(1), np.array(slots)
         self._parts, self._full_word = parts_of(slots), thermometer(slots, slots)[:, 0]
         self._handlers: dict[State, Callable[[], State]] = {
             State.READ_ZERO: self._read_zero,

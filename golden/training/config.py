@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import pairwise
 
-from golden.analog.parameters import NOMINAL_STEP, DeviceParameters
+from golden.analog.parameters import DeviceParameters, max_nominal_step
 from golden.analog.pcm import MU_0, MU_G
 from spec.errors import InputError
 from spec.formats import nearest
@@ -129,7 +129,7 @@ class Config:
     def __post_init__(self) -> None:
         """Check what the tile and its devices ask of each other."""
         step, slots = self.devices.capacitor.step, self.tile.update.slots
-        most = NOMINAL_STEP * 32 / max(32, slots)
+        most = max_nominal_step(slots)
         if step > most:
             raise InputError(
                 f"step={step:g}: with {slots} slots give at most {most:g}, or lower slots"

@@ -66,7 +66,7 @@ class Tile:
         """Every scalar of the state, by name; of a chopper only where there is one."""
         control, counters = self.controller, self.controller.counters
         transfers = control.transfers
-        chopper = {"chopper_lfsr": transfers.chopper.state} if transfers.chopper else {}
+        chopper = {"chopper_lfsr": transfers.chopper.state} if transfers.chopper is not None else {}
         return {
             "clock_ns": self.array.clock_ns,
             "updates": self.array.updates,
@@ -106,7 +106,7 @@ class Tile:
         transfers.journal.p_new = values["journal_p_new"]
         transfers.journal.kind = type(transfers.journal.kind)(values["journal_kind"])
         transfers.next_row, transfers.last_row = values["next_row"], values["last_row"]
-        if transfers.chopper:
+        if transfers.chopper is not None:
             transfers.chopper.state = values["chopper_lfsr"]
         counters.rows, counters.attempts = values["rows_done"], values["attempts"]
         counters.not_programmed = values["not_programmed"]

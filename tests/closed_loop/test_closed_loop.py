@@ -94,6 +94,7 @@ IDEAL = {"leak_compensation": "64", "transfer_mode": "staggered"}
         ("ideal", IDEAL | LOW_DISCREPANCY),
         ("pcm-3t1c", LOW_DISCREPANCY),
         ("pcm-3t1c", {"slots": "128", "row_skew": "true"}),
+        ("pcm-3t1c", {"chopper": "random"}),
     ],
 )
 def test_other_verilog_does_too(

@@ -16,14 +16,14 @@ import pytest
 pytest.importorskip("amaranth", reason="needs the hdl extra: pip install '.[hdl]'")
 
 from cocotb_tests import build
-from cocotb_tests.closed_loop import plain_bench, session, trace
+from cocotb_tests.closed_loop import pins, plain_bench, session, trace
 from cocotb_tests.closed_loop.lockstep import event_difference
 from cocotb_tests.closed_loop.pins import RULES, Event
 from cocotb_tests.closed_loop.trace import BLOCK, Order, Reader, Writer
 from cocotb_tests.closed_loop.verilog import DAMAGE, DAMAGE_BITS
 from crosstile.cli import main
 from golden.training.config import configure, layer_specs
-from golden.words import parts_of, pulsing
+from golden.words import numbers_of, parts_of, pulsing
 from spec.boundary import Pair
 from spec.tile import TileSpec
 from tests.closed_loop.damages import DAMAGES
@@ -104,6 +104,15 @@ def written(
 
 def plain(order: Order) -> dict[str, Any]:
     return {f.name: getattr(order, f.name) for f in dataclasses.fields(order) if f.name != "events"}
+
+
+@pytest.mark.parametrize("slots", [8, 32, 128])
+def test_a_meters_bits_are_words_and_back(slots: int) -> None:
+    levels = np.random.default_rng(slots).integers(0, 2, (slots, 5)).astype(np.uint8)
+    whole = [sum(int(bit) << slot for slot, bit in enumerate(line)) for line in levels.T]
+    words = pins.words(levels.reshape(-1), 5)
+    assert numbers_of(words) == whole
+    assert plain_bench._slots(words, slots) == pins.word(levels.reshape(-1), 1)
 
 
 @pytest.mark.parametrize("slots", ["8", "32", "128"])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from golden.analog.capacitor import ROOTS, SLOPE_BITS, Capacitors
-from golden.analog.parameters import GRID, NOMINAL_STEP, DeviceParameters, max_step
+from golden.analog.parameters import GRID, DeviceParameters, max_nominal_step, max_step
 from spec.parameter import override
 from spec.tile import MAX_SLOTS, TileSpec
 
@@ -109,7 +109,7 @@ def test_a_pulse_is_the_slope_formula_exactly(settings: dict[str, float]) -> Non
 
 @pytest.mark.parametrize("slots", [2, 32, 64, 128])
 def test_the_largest_step_fits_the_headroom_it_claims(slots: int) -> None:
-    step = NOMINAL_STEP * 32 / max(32, slots)
+    step = max_nominal_step(slots)
     c = capacitors(0, 60, 60, slots=slots, step=step, step_spread=0.5, up_down_mismatch=0.5)
     assert c.step_up.max() == max_step(slots)
     worst = capacitors(slope=1, bound=0.05)

@@ -76,6 +76,16 @@ CASES: dict[str, tuple[str, dict[str, str]]] = {
             "trim_limit": "12",
         },
     ),
+    "128 slots, random choppers, staggered, cycle to cycle": (
+        "pcm-3t1c",
+        {
+            "slots": "128",
+            "chopper": "random",
+            "transfer_mode": "staggered",
+            "cycle_to_cycle": "0.3",
+            "learning_rate": "0.05",
+        },
+    ),
     "128 slots, low discrepancy": ("pcm-3t1c", {"slots": "128", "trim_limit": "12"}),
     "128 slots, stochastic, rows skewed, both polarities": (
         "pcm-3t1c",
@@ -232,9 +242,22 @@ def test_training_in_pieces_is_training_in_one() -> None:
     assert not mismatch, mismatch
 
 
-@pytest.mark.parametrize("layers", [[6, 4], [1, 1], [1, 9, 2], [30, 17, 3], [1100, 2]], ids=str)
-def test_sizes_off_the_block_of_the_compiled_loops(layers: list[int]) -> None:
-    config, networks = configure("pcm-3t1c", {"leak_tick_ns": "1000"}), []
+# With so many rows the last groups are late by more than a part of a word.
+MANY_PARTS = {"slots": "128", "row_skew": "true"}
+
+
+@pytest.mark.parametrize(
+    ("layers", "settings"),
+    [
+        ([6, 4], {}), ([1, 1], {}), ([1, 9, 2], {}), ([30, 17, 3], {}), ([1100, 2], {}),
+        ([1100, 2], MANY_PARTS), ([1100, 2], MANY_PARTS | {"cycle_to_cycle": "0.3"}),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_sizes_off_the_block_of_the_compiled_loops(
+    layers: list[int], settings: dict[str, str]
+) -> None:
+    config, networks = configure("pcm-3t1c", {"leak_tick_ns": "1000"} | settings), []
     rng = np.random.default_rng(1)
     images = rng.integers(0, 256, (25, layers[0])).astype(np.uint8)
     labels = rng.integers(0, layers[-1], 25).astype(np.uint8)
