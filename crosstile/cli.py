@@ -15,7 +15,7 @@ from rich.console import Console
 
 import crosstile
 from crosstile import cosim as closed_loop
-from crosstile import demo, recording
+from crosstile import demo, recording, synthesis
 from crosstile import features as extraction
 from crosstile import train as training
 from crosstile import verilog as export
@@ -28,6 +28,7 @@ from golden.training.loop import ENGINES, Run
 from spec.errors import InputError
 from spec.parameter import leaves
 from spec.presets import PRESETS
+from synth import fpga
 
 WIDTH = 80
 NOT_SETTABLE = ("tile.rows", "tile.columns")
@@ -327,6 +328,50 @@ def verilog(
     found = export.verilog(spec, Path(out), _console())
     click.echo(export.last_words(found, Path(out)))
     return 1 if found["lint"] and not found["lint"]["clean"] else 0
+
+
+_SYNTH_HELP = f"""\
+Put a tile's Verilog on an FPGA: synthesis, place and route, timing.
+
+Placed out of context, without pins. DIR gets the Verilog, the netlist, the tools'
+logs, report.md (the area of each block, the critical path) and, last, result.json.
+
+\b
+Example:
+  crosstile synth --target ecp5-25k --preset tiny --out build/tiny
+  crosstile synth --target ecp5-85k --rows 37 --columns 19 --out build/37x19
+\b
+Targets: {", ".join(fpga.TARGETS)}
+Presets: as of crosstile verilog; needs pip install 'crosstile[hdl]'.
+"""
+
+
+@cli.command(name="synth", help=_SYNTH_HELP)
+@click.option("--target", metavar="NAME", required=True, help="Device, see above.")
+@click.option(
+    "--preset", metavar="NAME", default="paper", show_default=True, help="Tile, see above."
+)
+@click.option("--rows", type=int, metavar="R", help="1 to 2049, the bias row included.")
+@click.option("--columns", type=int, metavar="C", help="1 to 2048.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a parameter; repeatable."
+)
+@click.option("--out", metavar="DIR", required=True, help="Folder to fill.")
+def synthesized(
+    target: str,
+    preset: str,
+    rows: int | None,
+    columns: int | None,
+    settings: tuple[str, ...],
+    out: str,
+) -> int:
+    """Synthesize a tile."""
+    spec = export.tile_spec(preset, rows, columns, _settings(settings))
+    console = _console()
+    found = synthesis.synth(target, spec, Path(out), console)
+    console.print(synthesis.table(found))
+    click.echo(synthesis.last_words(found, Path(out)))
+    return 0
 
 
 _COSIM_HELP = f"""\
