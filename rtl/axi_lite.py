@@ -1,6 +1,6 @@
 """An AXI4-Lite slave: accesses become strobes of a simple bus, one at a time.
 
-An access is answered three cycles after it was accepted, plus those that the bus takes beyond one
+An access is answered six cycles after it was accepted, plus those that the bus takes beyond one
 and those in which the other kind goes first; where both wait, writes and reads take turns. Every
 channel can be held back, and AW and W may come in any order. All outputs are registered or follow
 from registers alone.
@@ -126,18 +126,19 @@ class AxiLite(wiring.Component):
         m.d.comb += [
             may_write.eq(self.aw_held & self.w_held & ~self.bvalid),
             may_read.eq(self.ar_held & ~self.rvalid),
-            bus.address.eq(Mux(self.writing | bus.write, write_address, read_address)),
         ]
+        m.d.sync += [bus.read.eq(0), bus.write.eq(0)]
         response = Mux(bus.error, SLVERR, OKAY)
         with m.FSM():
             with m.State("IDLE"):
                 # The next of a kind is accepted a cycle too late to come before one of the other.
                 m.d.comb += self.idle.eq(1)
-                m.d.comb += [bus.read.eq(may_read), bus.write.eq(may_write & ~may_read)]
-                with m.If(bus.write):
-                    m.next = "WRITE"
-                with m.Elif(bus.read):
+                with m.If(may_read):
+                    m.d.sync += [bus.read.eq(1), bus.address.eq(read_address)]
                     m.next = "READ"
+                with m.Elif(may_write):
+                    m.d.sync += [bus.write.eq(1), bus.address.eq(write_address)]
+                    m.next = "WRITE"
             with m.State("WRITE"):
                 m.d.comb += self.writing.eq(1)
                 with m.If(bus.answered):

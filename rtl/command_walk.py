@@ -66,11 +66,11 @@ class CommandWalk:
             self.flags.eq(port.word),
             self.row.eq(port.first),
             self.last_row.eq(port.last),
-            self.wait.silence.eq(0),
             self.inverted.eq(~port.any_normal),
             self.group.eq(0),
             self.column.eq(0),
         ]
+        self.wait.begin(self.m)
 
     def states(self) -> None:
         """All states between the first and ANSWER."""

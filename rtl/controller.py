@@ -1,7 +1,8 @@
 """Takes a command, checks it, runs its phases, answers it.
 
 A command is taken in the cycle of its strobe, while idle; `answered` comes once for each, with its
-error. What a command needs is checked in that cycle, in the order of `rtl/refusal.py`. FORWARD,
+error. What a command needs is looked at in that cycle, in the order of `rtl/refusal.py`, and what
+follows from it is done in the next. FORWARD,
 BACKWARD and UPDATE wait for their packets; FORWARD, BACKWARD and READ, before they disturb
 anything, until the host has taken the last result (`rtl/stream_wait.py`). Neither lasts longer than
 `stream_timeout` cycles without a beat. What a command does then is in `rtl/command_walk.py`.
@@ -172,16 +173,19 @@ class Controller(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """A command is taken or refused, walks its states, is answered."""
         m = Module()
-        refusal = Refusal(self).error(m)
+        refusal = Signal(ERROR_BITS)
+        m.d.sync += refusal.eq(Refusal(self).error(m))
         walk = CommandWalk(self, m)
         with m.FSM() as fsm:
             with m.State("IDLE"):
                 with m.If(self.command):
                     walk.take()
-                    with m.If(refusal != Error.NONE):
-                        walk.end(refusal)
-                    with m.Else():
-                        self._begin(m)
+                    m.next = "CHECK"
+            with m.State("CHECK"):
+                with m.If(refusal != Error.NONE):
+                    walk.end(refusal)
+                with m.Else():
+                    self._begin(m, walk.operation, walk.flags)
             walk.states()
             with m.State("ANSWER"):
                 m.d.comb += [self.answered.eq(1), self.error.eq(walk.answer)]
@@ -197,10 +201,9 @@ class Controller(wiring.Component):
             m.d.sync += self.columns_held.eq(0)
         return m
 
-    def _begin(self, m: Module) -> None:
-        """The first state of the command on offer."""
-        word = self.word
-        with m.Switch(word.opcode):
+    def _begin(self, m: Module, operation: Signal, word: Any) -> None:
+        """The first state of the command taken."""
+        with m.Switch(operation):
             with m.Case(Command.FORWARD):
                 m.next = "FORWARD_VECTOR"
             with m.Case(Command.BACKWARD):

@@ -2,8 +2,8 @@
 
 A request is taken while idle; `done` answers it, with `failed` where the macro did not answer in
 time or the tile was disarmed. Between taking and the first cycle of the window lie one cycle for
-the selects and the macro's answer; `done` comes with the last cycle in which a line can be high,
-with the last group of a conversion, or with the strobe's answer. One request at a time.
+the selects and the macro's answer; `done` comes a cycle after the last one in which a line can be
+high, after the last group of a conversion, or after the strobe's answer. One request at a time.
 """
 
 from __future__ import annotations
@@ -139,9 +139,13 @@ class PhaseDriver(wiring.Component):
         cycle = Signal(max(spec.row_code.bits, spec.column_driver_bits, spec.update.slot_bits))
         last_cycle = Signal.like(cycle)
         group = Signal.like(self.beat_group)
-        silent = Signal(TIMEOUT_BITS)
-        # Not equal to: the host may lower a time-out while it runs.
-        late = silent >= self.timeout
+        # Cycles without an answer, this one included, and whether those before it were too many.
+        silent = Signal(TIMEOUT_BITS, init=1)
+        late = Signal()
+        # One a line: the proofs find them by name.
+        ends = Signal()
+        fails = Signal()
+        primed = Signal()
         kind = self._kind(m)
 
         with m.Switch(self.phase):
@@ -153,6 +157,13 @@ class PhaseDriver(wiring.Component):
                 m.d.comb += last_cycle.eq((1 << (spec.row_code.bits - 1)) - 1)
             with m.Default():
                 m.d.comb += last_cycle.eq(spec.update.slots - 1)
+
+        def begin_silence() -> None:
+            m.d.sync += [silent.eq(1), late.eq(0)]
+
+        def count_silence() -> None:
+            # Not equal to: the host may lower a time-out while it runs.
+            m.d.sync += [silent.eq(silent + 1), late.eq(silent >= self.timeout)]
 
         def select() -> None:
             whole_row = (asked.phase == Phase.READ) | asked.trim
@@ -171,28 +182,50 @@ class PhaseDriver(wiring.Component):
                     )
                 ),
                 cycle.eq(0),
+                primed.eq(0),
                 group.eq(0),
-                silent.eq(0),
             ]
+            begin_silence()
 
         def drive() -> None:
             rows = (self.phase != Phase.BACKWARD) & kind["drives"]
             columns = (self.phase == Phase.BACKWARD) | kind["updates"]
-            m.d.comb += [self.row_drive.eq(rows), self.column_drive.eq(columns)]
-            m.d.comb += [self.row_draws.ready.eq(kind["draws"])]
-            m.d.comb += [self.column_draws.ready.eq(kind["draws"])]
-            m.d.sync += cycle.eq(cycle + 1)
+            m.d.comb += [self.row_drive.eq(rows), self.column_drive.eq(columns), moves.eq(1)]
+            m.d.sync += cycle.eq(following)
 
         def finish(failed: ValueLike) -> None:
-            m.d.comb += [self.done.eq(1), self.failed.eq(failed)]
+            m.d.comb += [ends.eq(1), fails.eq(failed)]
             m.d.sync += self.request.eq(0)
             m.next = "IDLE"
 
         def ask() -> None:
-            m.d.sync += [self.request.eq(1), silent.eq(0)]
+            m.d.sync += self.request.eq(1)
+            begin_silence()
             m.next = "ANSWER"
 
-        drawn = ~kind["draws"] | (self.row_draws.valid & self.column_draws.valid)
+        # A slot's thresholds stand in registers before it, as they go to every line.
+        moves = Signal()
+        following = (cycle + 1)[: len(cycle)]
+        takes = Signal()
+        m.d.comb += [
+            takes.eq((moves | ~primed) & self.row_draws.valid & self.column_draws.valid),
+            self.row_draws.ready.eq(kind["draws"] & takes),
+            self.column_draws.ready.eq(kind["draws"] & takes),
+        ]
+        with m.If(~kind["draws"]):
+            counted = Mux(moves, following, cycle)
+            m.d.sync += [
+                self.row_threshold.eq(counted[: spec.row_code.bits].replicate(spec.row_taps)),
+                self.column_threshold.eq(counted),
+            ]
+        with m.Elif(takes):
+            m.d.sync += [
+                self.row_threshold.eq(self.row_draws.payload),
+                self.column_threshold.eq(self.column_draws.payload),
+                primed.eq(1),
+            ]
+
+        m.d.sync += [self.done.eq(ends), self.failed.eq(fails)]
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.i.ready.eq(1)
@@ -200,44 +233,40 @@ class PhaseDriver(wiring.Component):
                     select()
                     m.next = "SELECT"
             with m.State("SELECT"):
-                m.d.sync += silent.eq(silent + 1)
+                count_silence()
                 draws = kind["draws"]
                 m.d.comb += self.begin.payload.replay.eq(replay := Signal())
                 with m.If(~self.enable | late):
                     finish(failed=True)
                 with m.Elif(~self.ready):
                     m.d.comb += self.begin.valid.eq(draws)
-                    if spec.row_taps > 1:
-                        with m.If(~draws):
-                            ask()
-                        with m.Elif(self.begin.ready):
-                            m.next = "FILL"
-                    else:
-                        with m.If(self.begin.ready | ~draws):
-                            ask()
-            if spec.row_taps > 1:
-                # The macro is asked when the ring of thresholds is full: its window opens at once.
-                with m.State("FILL"):
-                    with m.If(~self.enable):
-                        finish(failed=True)
-                    with m.Elif(drawn):
+                    with m.If(~draws):
                         ask()
+                    with m.Elif(self.begin.ready):
+                        m.next = "DRAW"
+            # The macro is asked when the first thresholds are there: its window opens at once.
+            with m.State("DRAW"):
+                with m.If(~self.enable):
+                    finish(failed=True)
+                with m.Elif(primed):
+                    ask()
             with m.State("ANSWER"):
-                m.d.sync += silent.eq(silent + 1)
+                count_silence()
                 with m.If(self.phase == Phase.IDLE):
-                    with m.If((silent + 1 >= self.idle_cycles) | ~self.enable):
+                    with m.If((silent >= self.idle_cycles) | ~self.enable):
                         finish(failed=~self.enable)
                 with m.Elif(~self.enable | late):
                     finish(failed=True)
                 with m.Elif(kind["converts"]):
                     m.d.comb += self.beat.eq(self.convert_valid)
                     with m.If(self.convert_valid):
-                        m.d.sync += [group.eq(group + 1), silent.eq(0)]
+                        m.d.sync += group.eq(group + 1)
+                        begin_silence()
                         with m.If(self.beat_last):
                             finish(failed=False)
                 with m.Elif(self.ready & kind["strobes"]):
                     finish(failed=False)
-                with m.Elif(self.ready & drawn):
+                with m.Elif(self.ready):
                     # The lines are a register behind: they carry the window from the next cycle.
                     drive()
                     m.next = "WINDOW"
@@ -251,7 +280,6 @@ class PhaseDriver(wiring.Component):
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += replay.eq(asked.replay)
 
-        counted = cycle[: spec.row_code.bits].replicate(spec.row_taps)
         last_group = Mux(
             self.phase == Phase.CONVERT_BACKWARD,
             groups(spec, spec.rows) - 1,
@@ -261,8 +289,6 @@ class PhaseDriver(wiring.Component):
             self.beat_group.eq(group),
             self.beat_last.eq(group == last_group),
             self.row_full.eq((self.phase == Phase.READ) | self.trim),
-            self.row_threshold.eq(Mux(kind["draws"], self.row_draws.payload, counted)),
-            self.column_threshold.eq(Mux(kind["draws"], self.column_draws.payload, cycle)),
         ]
         return m
 

@@ -1,6 +1,7 @@
 """The polarity bank: one bit a row, owned by this block alone. Bit 0 is p = +1, bit 1 is p = -1.
 
-A write takes effect in the next cycle. `any_normal` and `any_inverted` say which phases there are.
+A write takes effect in the next cycle. `any_normal` and `any_inverted` say which phases there are,
+three cycles after a write.
 """
 
 from __future__ import annotations
@@ -38,7 +39,7 @@ class PolarityBank(wiring.Component):
                 "bits": Out(rows),
                 "read_row": In(max(1, ceil_log2(rows))),
                 "read_bit": Out(1),
-                "any_normal": Out(1),
+                "any_normal": Out(1, init=1),  # pyright: ignore[reportCallIssue]
                 "any_inverted": Out(1),
             }
         )
@@ -47,18 +48,22 @@ class PolarityBank(wiring.Component):
         """The bits, and a count of those that are set: an OR of all rows would be slow."""
         m = Module()
         inverted = Signal(range(self.rows + 1))
+        # One a line: the proofs find them by name.
+        rises = Signal()
+        falls = Signal()
         # One of many bits by a tree of multiplexers: a chain would be as deep as there are rows.
         was = self.bits.bit_select(self.row, 1)
-        with m.If(self.write & (self.row < self.rows)):
-            with m.If(self.polarity & ~was):
-                m.d.sync += inverted.eq(inverted + 1)
-            with m.Elif(~self.polarity & was):
-                m.d.sync += inverted.eq(inverted - 1)
+        within = self.write & (self.row < self.rows)
+        m.d.sync += [
+            rises.eq(within & self.polarity & ~was),
+            falls.eq(within & ~self.polarity & was),
+            inverted.eq(inverted + rises - falls),
+        ]
         for row in range(self.rows):
             with m.If(self.write & (self.row == row)):
                 m.d.sync += self.bits[row].eq(self.polarity)
         m.d.sync += self.read_bit.eq(self.bits.bit_select(self.read_row, 1))
-        m.d.comb += [
+        m.d.sync += [
             self.any_inverted.eq(inverted != 0),
             self.any_normal.eq(inverted != self.rows),
         ]

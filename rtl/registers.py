@@ -1,14 +1,17 @@
 """The register bank, made from the table of spec/registers.py.
 
-An access is checked in the cycle of its strobe and done in the next, which is when it is answered;
-one to WINDOW_DATA is answered in the cycle in which the memory is `ready`. The bus waits for that,
-so nothing here is ever held back otherwise. An access that fails changes nothing but BUS_ERROR.
+An access is decoded in the cycle of its strobe, checked in the next, allowed or refused in the one
+after it, and then done, which is when it is answered; one to WINDOW_DATA is answered in the cycle
+in which the memory is `ready`. The bus waits for that, so nothing here is ever held back otherwise.
+An access that fails changes nothing but BUS_ERROR.
 
 The bank is cleared by its domain's reset alone, which must not be a soft reset.
 """
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterable
 from typing import Any
 
@@ -103,7 +106,7 @@ class RegisterBank(wiring.Component):
 
     For example `control.arm`, `status.busy`, `journal.valid`, `journal.write`, `journal.data.row`,
     `command.write`, `forwards.count`, `irq_pending.done`, `error.answered`: see `members`.
-    `status.busy` must be high from the cycle after a `command.write` that starts a command.
+    `status.busy` must be high from two cycles after a `command.write` that starts a command.
     """
 
     bus: Any
@@ -147,8 +150,10 @@ class RegisterBank(wiring.Component):
             if not register.name.startswith("WINDOW") and (signals := members(register)):
                 ports[register.name.lower()] = Out(wiring.Signature(signals))
         super().__init__(ports)
-        # Whether an access is to be answered, or none is there; the proofs look at it.
-        self.idle, self.waiting = Signal(), Signal()
+        # Whether no access is there, one is looked at, or one is to be answered, and whether it is
+        # a write; the proofs look at it.
+        self.idle, self.checking, self.allowing, self.waiting = (Signal() for _ in range(4))
+        self.writes = Signal()
 
     def elaborate(self, platform: object) -> Module:
         """A decoder, what was decided, the fields, and a multiplexer of words."""
@@ -156,21 +161,36 @@ class RegisterBank(wiring.Component):
         bus, window = self.bus, self.window
         chosen = {register.name: Signal(name=f"is_{register.name}") for register in self.table}
         number = bus.address[OFFSET_BITS:]
-        m.d.comb += [
-            chosen[register.name].eq(number == register.offset // WORD_BYTES)
-            for register in self.table
-        ]
         problem, refused = Signal(ERROR_BITS), Signal(ERROR_BITS)
         m.d.comb += problem.eq(self._problem(chosen))
 
-        does, writes, moves = Signal(), Signal(), Signal()
-        m.d.comb += moves.eq(chosen["WINDOW_DATA"] & (refused == Error.NONE))
+        writes, does, moves = self.writes, Signal(), Signal()
+        allowed = refused == Error.NONE
+        # Strobes to the fields: registers, as they go far.
+        strobes = {name: Signal(name=f"write_{name}") for name in chosen}
+        m.d.sync += [strobe.eq(0) for strobe in strobes.values()]
+        m.d.sync += moves.eq(0)
         with m.FSM():
-            with m.State("CHECK"):
+            with m.State("DECODE"):
                 m.d.comb += self.idle.eq(1)
                 with m.If(bus.write | bus.read):
-                    m.d.sync += [refused.eq(problem), writes.eq(bus.write)]
-                    m.next = "DO"
+                    m.d.sync += writes.eq(bus.write)
+                    m.d.sync += [
+                        chosen[register.name].eq(number == register.offset // WORD_BYTES)
+                        for register in self.table
+                    ]
+                    m.next = "CHECK"
+            with m.State("CHECK"):
+                m.d.comb += self.checking.eq(1)
+                m.d.sync += refused.eq(problem)
+                m.next = "ALLOW"
+            with m.State("ALLOW"):
+                m.d.comb += self.allowing.eq(1)
+                m.d.sync += [
+                    strobe.eq(writes & allowed & chosen[name]) for name, strobe in strobes.items()
+                ]
+                m.d.sync += moves.eq(allowed & chosen["WINDOW_DATA"])
+                m.next = "DO"
             with m.State("DO"):
                 m.d.comb += [
                     self.waiting.eq(1),
@@ -179,19 +199,18 @@ class RegisterBank(wiring.Component):
                     window.read.eq(moves & ~writes),
                     bus.answered.eq(~moves),
                 ]
-                m.next = "CHECK"
+                m.next = "DECODE"
                 with m.If(moves):
                     m.next = "WINDOW"
             with m.State("WINDOW"):
                 m.d.comb += [self.waiting.eq(1), bus.answered.eq(window.ready)]
                 with m.If(window.ready):
-                    m.next = "CHECK"
+                    m.next = "DECODE"
         m.d.comb += [bus.error.eq(refused != Error.NONE), window.data.eq(bus.data)]
 
         words = {}
         for register in self.table:
-            write = Signal(name=f"write_{register.name}")
-            m.d.comb += write.eq(does & writes & (refused == Error.NONE) & chosen[register.name])
+            write = strobes[register.name]
             words[register.name] = word = Signal(WORD_BITS, name=f"word_{register.name}")
             port = self._port(register)
             if register.has(Access.OWNED) or register.has(Access.COMMAND):
@@ -207,10 +226,9 @@ class RegisterBank(wiring.Component):
         with m.If(self.waiting & ~does & window.ready):
             m.d.sync += window.index.eq(window.index + 1)
 
-        with m.If(~bus.error):
-            for register in self.table:
-                with m.If(chosen[register.name]):
-                    m.d.comb += bus.answer.eq(words[register.name])
+        # No more than one is chosen.
+        given = [word & chosen[name].replicate(WORD_BITS) for name, word in words.items()]
+        m.d.comb += bus.answer.eq(Mux(bus.error, 0, functools.reduce(operator.or_, given)))
         enabled, pending = words["IRQ_ENABLE"], words["IRQ_PENDING"]
         m.d.comb += self.irq.eq((enabled & pending).any())
         return m
@@ -275,17 +293,17 @@ class RegisterBank(wiring.Component):
         fits = Array([self._fits(memory.element) for memory in self.memories])[window.select]
 
         def written(registers: Iterable[Register]) -> Value:
-            return bus.write & Cat(chosen[register.name] for register in registers).any()
+            return self.writes & Cat(chosen[register.name] for register in registers).any()
 
         beyond = is_window & (window.index >= length)
-        beyond |= bus.write & chosen["WINDOW_INDEX"] & (bus.data[:HALF] >= length)
-        bad = [beyond, bus.write & is_window & ~fits]
+        beyond |= self.writes & chosen["WINDOW_INDEX"] & (bus.data[:HALF] >= length)
+        bad = [beyond, self.writes & is_window & ~fits]
         working = [is_window]
         for register in self.table:
-            write = bus.write & chosen[register.name]
+            write = self.writes & chosen[register.name]
             bad += [write & self._outside(field) for field in register.fields if field.limited]
             working += [write & self._needs_idle(field) for field in register.fields]
-        partial = bus.write & ~bus.lanes.all()
+        partial = self.writes & ~bus.lanes.all()
         reasons = [
             (Error.UNALIGNED, (bus.address[:OFFSET_BITS] != 0) | partial),
             (Error.UNMAPPED, ~Cat(chosen.values()).any()),
@@ -296,7 +314,7 @@ class RegisterBank(wiring.Component):
                 self.status.row_incomplete
                 & (
                     written(r for r in self.table if r.not_incomplete)
-                    | bus.write & is_window & kept
+                    | self.writes & is_window & kept
                 ),
             ),
             (Error.BAD_VALUE, Cat(bad).any()),

@@ -24,13 +24,22 @@ class StreamWait:
     def __init__(self, port: Controller, end: Callable[[Any], None]) -> None:
         """`port` has the streams' signals; `end` answers the command with an error."""
         self.port, self.end = port, end
-        self.silence = Signal(TIMEOUT_BITS, name="silence")
-        # Not equal to: the host may lower a time-out while it runs.
-        self.too_long: Value = self.silence >= port.stream_timeout
+        # Silent cycles, this one included, and whether those before it were too many.
+        self.silence = Signal(TIMEOUT_BITS, init=1, name="silence")
+        self.too_long = Signal(name="too_long")
+
+    def begin(self, m: Module) -> None:
+        """Begin to count."""
+        m.d.sync += [self.silence.eq(1), self.too_long.eq(0)]
 
     def count(self, m: Module, silent: Value) -> None:
         """Count a cycle, or begin anew."""
-        m.d.sync += self.silence.eq(Mux(silent, self.silence + 1, 0))
+        with m.If(silent):
+            # Not equal to: the host may lower a time-out while it runs.
+            too_long = self.silence >= self.port.stream_timeout
+            m.d.sync += [self.silence.eq(self.silence + 1), self.too_long.eq(too_long)]
+        with m.Else():
+            self.begin(m)
 
     def packet(
         self, m: Module, ready, take: Signal, destination: Destination, then: str,
@@ -47,7 +56,7 @@ class StreamWait:
         self.count(m, Mux(room, port.silent, port.output_stalled))
         with m.If(ready & room):
             m.d.comb += take.eq(1)
-            m.d.sync += self.silence.eq(0)
+            self.begin(m)
             m.next = then
         with m.Elif(bad):
             self.end(port.vector_error_code)

@@ -105,7 +105,8 @@ class Tile(wiring.Component):
         m.submodules.drive = clear(self.drive)
         m.submodules.converter = clear(self.converter)
 
-        m.d.comb += soft_reset.eq(self.bank.reset.soft_reset)
+        # A register: it goes to every block, and what writes it is late in its cycle.
+        m.d.sync += soft_reset.eq(self.bank.reset.soft_reset)
         self.macro_ready, self.safe = Signal(), Signal()
         for name, pin, inner in (
             ("ready", self.ready, self.macro_ready),
@@ -265,6 +266,9 @@ class Tile(wiring.Component):
             self.known.calibrates.eq(controller.calibrates),
             self.known.offsets.eq(controller.calibrated | self._offset_written()),
             self.known.blanked.eq(transfer.row_committed & (self.journal.kind == RangeKind.INIT)),
+        ]
+        # A cycle later: an adder behind what decides would be slow.
+        m.d.sync += [
             bank.forwards.count.eq(controller.forwarded),
             bank.rows_done.count.eq(transfer.row_committed),
             bank.attempts.count.eq(transfer.attempt),
@@ -443,8 +447,8 @@ class Tile(wiring.Component):
             controller.convert_out.eq(converter.o_valid & converter.o_last & ~working),
             transfer.read.valid.eq(converter.o_valid & working),
             transfer.read.group.eq(converter.o_group),
-            self.bank.saturated.count.eq(Mux(controller.finish, rails, 0)),
         ]
+        m.d.sync += self.bank.saturated.count.eq(Mux(controller.finish, rails, 0))
         with m.If(converter.start | soft_reset):
             m.d.sync += rails.eq(0)
         with m.Elif(converter.o_valid):

@@ -1,4 +1,4 @@
-"""The host's windows: an element of one of the tile's memories, four cycles after its strobe.
+"""The host's windows: an element of one of the tile's memories, five cycles after its strobe.
 
 The host reaches them only while the tile is idle; the bank sees to that.
 """
@@ -17,7 +17,7 @@ from rtl.window import window_signature
 from spec.registers import windows
 from spec.tile import TileSpec
 
-ACCESS_CYCLES = 3
+ACCESS_CYCLES = 4
 """From the strobe until a memory's value stands in its register."""
 
 
@@ -49,17 +49,22 @@ class Windows(wiring.Component):
         m = Module()
         bank = self.bank
         cycle = Signal(range(ACCESS_CYCLES + 1))
-        working = cycle != 0
-        with m.If(bank.write | bank.read | working):
+        strobe = bank.write | bank.read
+        with m.If(strobe | (cycle != 0)):
             m.d.sync += cycle.eq(Mux(cycle == ACCESS_CYCLES, 0, cycle + 1))
         m.d.comb += bank.ready.eq(cycle == ACCESS_CYCLES)
+        # From the cycle after the strobe on: what comes from the bus is late in its cycle.
+        write, use = Signal(), Signal()
+        m.d.sync += write.eq(bank.write)
+        with m.If(strobe | bank.ready):
+            m.d.sync += use.eq(strobe)
         with m.Switch(bank.select):
             for memory in self.memories:
                 port = getattr(self, memory.code.name.lower())
                 with m.Case(memory.code):
                     m.d.comb += [
-                        port.use.eq(bank.write | bank.read | working),
-                        port.write.eq(bank.write),
+                        port.use.eq(use),
+                        port.write.eq(write),
                         bank.value.eq(port.value),
                     ]
         for memory in self.memories:

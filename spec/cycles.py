@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from spec.commands import Destination
 from spec.tile import TileSpec, groups
 
-ASK = 3
-"""A phase: it is asked for, its selects, its request; conversions then give a group a cycle."""
-ASK_AND_ANSWER = 4
+ASK = 4
+"""A phase: it is asked for, its selects, its request, its end is told; groups come one a cycle."""
+ASK_AND_ANSWER = 5
 """A phase with a window, or a strobe: the same, and the cycle in which `ready` is seen."""
 THROUGH = 4
 """A pass: from its last group to the drivers."""
@@ -83,47 +83,48 @@ def _pass(cycles: int) -> Cycles:
 def forward(spec: TileSpec, polarities: int = 1) -> Cycles:
     """FORWARD with rows of one polarity live, or of both."""
     window = spec.row_code.high
-    # The command, the vector; a set of conversions begins; two stages, the result, the answer.
-    return _drive(window) * polarities + _convert(spec, spec.columns) + Cycles(overhead=6)
+    # The command, its check, the vector; a set of conversions begins; two stages, the result, the
+    # answer.
+    return _drive(window) * polarities + _convert(spec, spec.columns) + Cycles(overhead=7)
 
 
 def backward(spec: TileSpec) -> Cycles:
     """BACKWARD: one phase, whatever the polarities."""
-    return _drive(spec.column_code.high) + _convert(spec, spec.rows) + Cycles(overhead=6)
+    return _drive(spec.column_code.high) + _convert(spec, spec.rows) + Cycles(overhead=7)
 
 
 def update(spec: TileSpec, polarities: int = 1, new_vectors: int = 0) -> Cycles:
     """UPDATE, which takes `new_vectors` waiting ones first; with row skew the ring fills first."""
     fill = spec.update.slots + 2 if spec.row_taps > 1 else 0
-    return _drive(spec.update.slots, fill) * polarities + Cycles(overhead=1 + new_vectors)
+    return _drive(spec.update.slots, fill) * polarities + Cycles(overhead=2 + new_vectors)
 
 
 def read(spec: TileSpec) -> Cycles:
     """READ of a row: its zero, its drive phase, its conversions."""
     conversions = _convert(spec, spec.columns) * (2 << spec.converters.read_average_log2)
-    return conversions + _drive(_read_window(spec)) + Cycles(overhead=6)
+    return conversions + _drive(_read_window(spec)) + Cycles(overhead=7)
 
 
 def calibrate(spec: TileSpec) -> Cycles:
     """CALIBRATE of both sides."""
     both = _convert(spec, spec.columns) + _convert(spec, spec.rows)
-    return both * (1 << spec.converters.calibration_log2) + Cycles(overhead=3)
+    return both * (1 << spec.converters.calibration_log2) + Cycles(overhead=4)
 
 
 def idle(cycles: int) -> Cycles:
     """IDLE; its window is a request that waits for no answer."""
-    return Cycles(windows=cycles, overhead=3)
+    return Cycles(windows=cycles, overhead=5)
 
 
 def precharge() -> Cycles:
     """PRECHARGE."""
-    return _strobe(1)
+    return _strobe(2)
 
 
 def program(spec: TileSpec) -> Cycles:
     """PROGRAM: selects by groups, step codes by columns, RESET, SET."""
     loads = Cycles(passes=groups(spec, spec.columns) + spec.columns)
-    return loads + _strobe() + _strobe() + Cycles(overhead=1)
+    return loads + _strobe() + _strobe() + Cycles(overhead=2)
 
 
 def init(spec: TileSpec, rows: int) -> Cycles:
@@ -145,7 +146,7 @@ def transfer(spec: TileSpec, rows: Sequence[tuple[int, int]]) -> Cycles:
 
 # -- rows of a range -------------------------------------------------------------------------
 
-_RANGE = Cycles(overhead=3)
+_RANGE = Cycles(overhead=4)
 """The command, the sequencer's start, the answer."""
 _JOURNAL = Cycles(overhead=2)
 

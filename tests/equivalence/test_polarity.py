@@ -27,6 +27,8 @@ def rtl_polarity(rows: int, writes: list[tuple[int, int]]):
             ctx.set(block.read_row, row)
             await ctx.tick()
             read = ctx.get(block.read_bit)
+            # The phases follow the bit two cycles later.
+            await ctx.tick()
             exist = enumerate((block.any_normal, block.any_inverted))
             phases = [phase for phase, exists in exist if ctx.get(exists)]
             found.append((ctx.get(block.bits), read, phases))

@@ -46,12 +46,14 @@ CONVERSIONS = {
 }
 TIMEOUT, IDLE_CYCLES = 3, 3
 """The largest values that the host gives in these runs."""
+DRAW_CYCLES = 3
+"""From the beginning of the streams until they have given their first thresholds; in these runs."""
 BOUND = TIMEOUT + max(
-    TIMEOUT + max(DRIVES.values()),
+    DRAW_CYCLES + 1 + TIMEOUT + max(DRIVES.values()),
     TIMEOUT * max(CONVERSIONS.values()) + 1,
     IDLE_CYCLES,
 )
-"""Cycles from taking a phase until `done`: the macro answers each in time or the phase fails."""
+"""Cycles from taking a phase to its last: the macro answers each in time or the phase fails."""
 
 
 def among(phase: Value, phases: Any) -> Value:
@@ -70,6 +72,7 @@ class Drives(Harness):
         drive = self.drive = rtl.drive.Drive(SPEC)
         whole = Inside(drive)
         phase = self.phase = Inside.of(whole, "phase")
+        self.ends, self.fails = phase["ends"], phase["fails"]
         self.sign = whole["sign"]
         self.drivers = {
             side: Inside.of(whole, f"{side}_drivers")["held"] for side in ("row", "column")
@@ -119,27 +122,31 @@ class Drives(Harness):
         of_a_vector = [code <= SPEC.column_code.high for code in self.column_codes]
         backward = drive.i.valid & (asked.phase == Phase.BACKWARD)
         self.assume(m, implies(backward, Cat(of_a_vector).all()))
+        # The streams' first thresholds come in time, whatever else they do.
+        drawing = self.phase.state("DRAW")
+        waited = self.waited = Signal(range(DRAW_CYCLES + 2))
+        m.d.sync += waited.eq(Mux(drawing & ~self.reset, waited + 1, 0))
+        both = drive.row_draws.valid & drive.column_draws.valid
+        self.assume(m, implies(drawing & (waited >= DRAW_CYCLES - 1), both))
 
     def _model(self, m: Module) -> None:
         drive = self.drive
         self.in_hand, self.taken = Signal(), drive.i.valid & drive.i.ready
         asked = self.asked_for = Signal.like(drive.i.payload)
         polarity = self.polarity = Signal(SPEC.rows)
-        with m.If(drive.done):
+        with m.If(self.ends):
             m.d.sync += self.in_hand.eq(0)
         with m.If(self.taken):
             m.d.sync += [self.in_hand.eq(1), asked.eq(drive.i.payload), polarity.eq(drive.polarity)]
         self.trim = asked.trim
-        drawing = (asked.phase == Phase.UPDATE) & ~asked.trim
         self.live = polarity ^ ~asked.swap.replicate(SPEC.rows)
         self.row = Const(1, SPEC.rows) << asked.row
 
         # The window's cycle, from 1 on; 0 outside.
         t = self.t = Signal(range(max(DRIVES.values()) + 2))
         ready = drive.pins.request & drive.ready & among(asked.phase, DRIVES)
-        draws = drive.row_draws.valid & drive.column_draws.valid
-        opens = self.in_hand & ready & drive.enable & (~drawing | draws)
-        with m.If(drive.done):
+        opens = self.in_hand & ready & drive.enable
+        with m.If(self.ends):
             m.d.sync += t.eq(0)
         with m.Elif((t != 0) | opens):
             m.d.sync += t.eq(t + 1)
@@ -147,10 +154,16 @@ class Drives(Harness):
             Signal.like(drive.row_draws.payload),
             Signal.like(drive.column_draws.payload),
         )
+        # Those taken last, which the lines follow a cycle later.
+        self.taken_last = []
         for threshold, draws in zip(
             self.thresholds, (drive.row_draws, drive.column_draws), strict=True
         ):
-            m.d.sync += threshold.eq(draws.payload)
+            last = Signal.like(threshold)
+            with m.If(draws.valid & draws.ready):
+                m.d.sync += last.eq(draws.payload)
+            m.d.sync += threshold.eq(last)
+            self.taken_last.append(last)
         self.elapsed = Signal(range(BOUND + 4))
         m.d.sync += self.elapsed.eq(Mux(self.taken, 1, self.elapsed + self.in_hand))
 
@@ -226,11 +239,16 @@ class Drives(Harness):
             "request_rises_while_ready_is_low",
             implies(rises, ~self.past(m, drive.ready, init=1)),
         )
-        done = self.past(m, drive.done)
+        ended = self.past(m, self.ends)
+        failed = self.past(m, self.fails)
         self.always(
-            m, "request_stays_until_done", implies(was & ~self.asked, done | self.was_reset)
+            m, "request_stays_until_the_end", implies(was & ~self.asked, ended | self.was_reset)
         )
-        self.always(m, "request_falls_with_done", implies(done, ~self.asked))
+        self.always(m, "request_falls_with_the_end", implies(ended, ~self.asked))
+        told = (drive.done == (ended & ~self.was_reset)) & (
+            drive.failed == (failed & ~self.was_reset)
+        )
+        self.always(m, "done_tells_the_end_a_cycle_later", told)
         told = Cat(asked.phase, asked.swap, asked.row, asked.pair, asked.hold)
         shown = Cat(pins.phase, pins.lower_swap, pins.row_select, pins.pair, pins.convert_hold)
         self.always(m, "request_is_what_was_asked", implies(self.asked, told == shown))
@@ -318,7 +336,7 @@ class Drives(Harness):
         self.always(m, "each_row_has_its_own_swap", pins.row_lower_swap == self.drive.polarity)
 
     def _pulses(self, m: Module) -> None:
-        drive, pins, t = self.drive, self.drive.pins, self.t
+        pins, t = self.drive.pins, self.t
         phase = self.asked_for.phase
 
         def lines(pulse: Value, codes: list, when: Callable[[int], Any]) -> Value:
@@ -345,7 +363,7 @@ class Drives(Harness):
             & lines(columns, self.column_codes,
                     lambda c: inside & (column_threshold < self.column_codes[c])),
         ))  # fmt: skip
-        ends = drive.done & ~drive.failed
+        ends = self.ends & ~self.fails
         whole = ends & (forward | backward)
         codes = [Mux(forward & self.live[r], self.row_codes[r], 0) for r in range(SPEC.rows)]
         codes += [Mux(backward, code, 0) for code in self.column_codes]
@@ -359,26 +377,29 @@ class Drives(Harness):
 
     def _answers(self, m: Module) -> None:
         drive = self.drive
-        self.always(m, "done_answers_what_was_taken", implies(drive.done, self.in_hand))
+        self.always(m, "what_ends_was_taken", implies(self.ends, self.in_hand))
         self.always(m, "one_phase_at_a_time", drive.i.ready == ~self.in_hand)
-        self.always(m, "done_comes_in_time", implies(self.in_hand, self.elapsed <= BOUND))
+        self.always(m, "the_end_comes_in_time", implies(self.in_hand, self.elapsed <= BOUND))
         beats = Signal(range(SPEC.rows + 2))
         m.d.sync += beats.eq(Mux(self.taken, 0, beats + drive.beat))
         phase = self.asked_for.phase
         count = Cat(
             implies(phase == p, beats + drive.beat == n) for p, n in CONVERSIONS.items()
         ).all()
-        ends = drive.done & ~drive.failed & among(phase, CONVERSIONS)
+        ends = self.ends & ~self.fails & among(phase, CONVERSIONS)
         self.always(m, "a_conversion_gives_all_its_groups", implies(ends, count))
         self.beats = beats
 
     def _follows(self, m: Module, inner: Inside, t: Signal) -> None:
         """What the induction needs: the model stands where the design does."""
         asked, phase = self.asked_for, self.asked_for.phase
-        idle, select, answer, window = (
-            inner.state(s) for s in ("IDLE", "SELECT", "ANSWER", "WINDOW")
+        idle, select, draw, answer, window = (
+            inner.state(s) for s in ("IDLE", "SELECT", "DRAW", "ANSWER", "WINDOW")
         )
         cycle, group, silent = inner["cycle"], inner["group"], inner["silent"]
+        late, primed = inner["late"], inner["primed"]
+        draws = (phase == Phase.UPDATE) & ~asked.trim
+        thresholds = inner["row_threshold"], inner["column_threshold"]
         drives = among(phase, DRIVES)
         length = Const(0)
         for one, cycles in DRIVES.items():
@@ -388,6 +409,7 @@ class Drives(Harness):
         )
         rows = Mux((phase == Phase.READ) | asked.trim, self.row, self.live)
         state = (idle == ~self.in_hand) & (self.asked == (answer | window))
+        state &= idle + select + draw + answer + window == 1
         told = Cat(phase, asked.swap, asked.row, asked.pair, asked.hold, asked.trim)
         shown = Cat(
             inner[n] for n in ("phase", "lower_swap", "row_select", "pair", "convert_hold", "trim")
@@ -397,14 +419,28 @@ class Drives(Harness):
                         & (asked.row < SPEC.rows)
                         & (self.polarity == self.drive.polarity))  # fmt: skip
         times = [
-            implies(select, (silent + 1 == self.elapsed) & (silent <= TIMEOUT)),
+            implies(self.in_hand, (silent >= 1) & implies(silent > TIMEOUT, late)),
+            implies(select, (silent == self.elapsed) & (silent <= TIMEOUT + 1)),
             implies(select, (cycle == 0) & (group == 0)),
+            implies(draw, draws & (cycle == 0) & (group == 0)),
+            implies(draw, self.waited < DRAW_CYCLES + 1),
+            implies(draw, self.elapsed <= TIMEOUT + 1 + self.waited),
+            implies(draw & (self.waited >= DRAW_CYCLES), primed),
             implies(answer, (cycle == 0) & implies(group != 0, among(phase, CONVERSIONS))),
-            implies(answer & (phase != Phase.IDLE), silent <= TIMEOUT),
-            implies(answer & (phase == Phase.IDLE), silent < IDLE_CYCLES),
-            implies(answer, self.elapsed <= TIMEOUT + 1 + group * TIMEOUT + silent),
+            implies(answer & (phase != Phase.IDLE), silent <= TIMEOUT + 1),
+            implies(answer & (phase == Phase.IDLE), silent <= IDLE_CYCLES),
+            implies(
+                answer,
+                self.elapsed <= TIMEOUT + Mux(draws, DRAW_CYCLES + 1, 0) + group * TIMEOUT + silent,
+            ),
+            implies((answer | window) & draws, primed),
+            implies(self.in_hand & draws & primed, Cat(thresholds) == Cat(self.taken_last)),
+            implies(
+                self.in_hand & ~draws & (answer | window),
+                Cat(thresholds) == Cat(cycle[: len(thresholds[0])], cycle[: len(thresholds[1])]),
+            ),
             implies(window, (cycle == t) & drives & (t >= 1) & (t <= length)),
-            implies(window, self.elapsed <= 2 * TIMEOUT + t),
+            implies(window, self.elapsed <= 2 * TIMEOUT + Mux(draws, DRAW_CYCLES + 1, 0) + t),
             (t != 0) == window,
             implies(answer & among(phase, CONVERSIONS), (group < last) & (self.beats == group)),
             implies(select & among(phase, CONVERSIONS), self.beats == 0),
@@ -431,7 +467,7 @@ class Drives(Harness):
         in_progress = self.in_hand & (forward | backward)
         lines.append(implies(in_progress, Cat(counted).all()))
         was_line = Cat(before for *_, before, _ in self.pieces).any()
-        lines.append(implies(select | answer, ~was_line))
+        lines.append(implies(select | draw | answer, ~was_line))
         lines.append(implies(self.in_hand & ~window & ~self.trim_or_update(), ~was_line))
         small = Cat(code <= SPEC.column_code.high for code in self.column_codes).all()
         lines.append(implies(self.in_hand & backward, small))
@@ -448,7 +484,7 @@ class Drives(Harness):
     def _witnesses(self, m: Module) -> None:
         drive, phase, pins = self.drive, self.asked_for.phase, self.drive.pins
         quiet = ~self.reset & drive.enable
-        ends = drive.done & ~drive.failed & quiet
+        ends = self.ends & ~self.fails & quiet
 
         def seen(name: str, condition: Any) -> Signal:
             happened = Signal(name=f"seen_{name}")
@@ -484,7 +520,7 @@ class Drives(Harness):
             self.reach(m, f"a_{strobe.name.lower()}", ends & (phase == strobe) & latched)
         for kind in CONVERSIONS:
             self.reach(m, f"a_{kind.name.lower()}", ends & (phase == kind))
-        late = drive.done & drive.failed & quiet
+        late = self.ends & self.fails & quiet
         self.reach(m, "a_macro_that_does_not_answer", late & (phase == Phase.SET))
         cut = self.past(m, self.any_line) & ~self.past(m, drive.enable)
         self.reach(m, "a_pulse_cut_by_disarming", cut)
@@ -500,13 +536,15 @@ CLAIMS = [
           "(phase.phase == Phase.BACKWARD) | phase.trim | phase.row_drive"),
     Claim("request_rises_while_ready_is_low", "as it says",
           PHASE, "with m.Elif(~self.ready):", "with m.Elif(1):"),
-    Claim("request_stays_until_done", "request falls after done or a reset only",
+    Claim("request_stays_until_the_end", "request falls with the phase's end or a reset only",
           PHASE, "finish(failed=False)\n                with m.Else():",
           "finish(failed=False)\n                with m.Else():\n"
           "                    m.d.sync += self.request.eq(cycle != last_cycle)"),
-    Claim("request_falls_with_done", "in the cycle after done request is low",
+    Claim("request_falls_with_the_end", "in the cycle after a phase's last request is low",
           PHASE, "m.d.sync += self.request.eq(0)",
           "m.d.sync += self.request.eq(self.request & (self.phase == Phase.SET))"),
+    Claim("done_tells_the_end_a_cycle_later", "with whether the phase failed",
+          PHASE, "self.failed.eq(fails)", "self.failed.eq(fails & ~self.trim)"),
     Claim("request_is_what_was_asked",
           "phase, lower_swap, row_select, pair and convert_hold are those asked for",
           PHASE, "self.pair.eq(asked.pair)", "self.pair.eq(asked.row)"),
@@ -521,8 +559,8 @@ CLAIMS = [
           "m.d.comb += [self.beat.eq(self.convert_valid), self.row_drive.eq(1)]"),
     Claim("lines_are_low_as_a_request_rises",
           "so that between two drive phases all are low for at least two cycles",
-          PHASE, "m.d.sync += [self.request.eq(1), silent.eq(0)]",
-          "m.d.sync += [self.request.eq(1), silent.eq(0)]; m.d.comb += self.row_drive.eq(1)"),
+          PHASE, "m.d.sync += self.request.eq(1)",
+          "m.d.sync += self.request.eq(1); m.d.comb += self.row_drive.eq(1)"),
     Claim("a_phase_drives_its_own_side",
           "no column in FORWARD and READ, no row in BACKWARD",
           PHASE, 'columns = (self.phase == Phase.BACKWARD) | kind["updates"]',
@@ -553,41 +591,41 @@ CLAIMS = [
           "m.d.sync += [self.request.eq(self.phase == Phase.RESET),\n"
           "                             self.phase.eq(self.phase + (self.phase == Phase.RESET))]"),
     Claim("strobes_are_on_one_row_at_a_time", "the row stays while one is on",
-          PHASE, 'm.d.sync += silent.eq(silent + 1)\n                drawn',
-          'm.d.sync += [silent.eq(silent + 1), self.row_select.eq(asked.row)]\n'
-          '                drawn'),
+          PHASE, 'count_silence()\n                with m.If(self.phase == Phase.IDLE)',
+          'count_silence(); m.d.sync += self.row_select.eq(asked.row)\n'
+          '                with m.If(self.phase == Phase.IDLE)'),
     Claim("each_row_has_its_own_swap", "row_lower_swap is the rows' bits",
           DRIVE, "pins.row_lower_swap.eq(self.polarity)",
           "pins.row_lower_swap.eq(self.polarity ^ phase.lower_swap.replicate(spec.rows))"),
     Claim("a_row_is_high_for_its_code_from_the_first_cycle",
           "FORWARD: high in the window's cycle t if and only if its polarity is the phase's and "
           "t <= code",
-          LINES, "self.threshold < held", "self.threshold <= held"),
+          LINES, "            < held.word_select", "            <= held.word_select"),
     Claim("a_column_is_high_for_its_code_from_the_first_cycle", "BACKWARD: the same of columns",
-          PHASE, 'Mux(kind["draws"], self.column_draws.payload, cycle)',
-          'Mux(kind["draws"], self.column_draws.payload, cycle + 1)'),
+          PHASE, "self.column_threshold.eq(counted)", "self.column_threshold.eq(counted + 1)"),
     Claim("a_trim_is_a_thermometer", "a column is high for as many slots as it was given",
           PHASE, 'kind["draws"].eq(~self.trim)', 'kind["draws"].eq(1)'),
     Claim("a_line_of_an_update_is_high_where_the_draw_is_below_its_code",
           "rows, of the phase's polarity, and columns",
-          PHASE, 'Mux(kind["draws"], self.row_draws.payload, cycle)', "cycle"),
+          PHASE, "self.row_threshold.eq(self.row_draws.payload)",
+          "self.row_threshold.eq(self.column_draws.payload)"),
     Claim("a_whole_pulse_is_one_piece_of_its_code",
           "what a line was high, in one piece, counted over a FORWARD or BACKWARD that was not cut",
           PHASE, "last_cycle.eq(spec.row_code.high - 1)", "last_cycle.eq(spec.row_code.high - 2)"),
     Claim("a_window_has_its_cycles", "of each drive phase",
           PHASE, "last_cycle.eq((1 << (spec.row_code.bits - 1)) - 1)",
           "last_cycle.eq((1 << (spec.row_code.bits - 1)) - 2)"),
-    Claim("done_answers_what_was_taken", "once: no done without a phase in hand",
+    Claim("what_ends_was_taken", "once: no end, so no done, without a phase in hand",
           PHASE, "m.d.comb += self.i.ready.eq(1)",
-          "m.d.comb += [self.i.ready.eq(1), self.done.eq(self.ready)]"),
+          "m.d.comb += [self.i.ready.eq(1), ends.eq(self.ready)]"),
     Claim("one_phase_at_a_time", "ready to take one if and only if none is in hand",
-          PHASE, 'm.d.sync += silent.eq(silent + 1)\n                draws = kind["draws"]',
-          'm.d.sync += silent.eq(silent + 1); m.d.comb += self.i.ready.eq(late)\n'
+          PHASE, 'count_silence()\n                draws = kind["draws"]',
+          'count_silence(); m.d.comb += self.i.ready.eq(late)\n'
           '                draws = kind["draws"]'),
-    Claim("done_comes_in_time",
-          "within timeout + max(timeout + window, groups x timeout + 1, idle_cycles) cycles, "
+    Claim("the_end_comes_in_time",
+          "within timeout + max(draw + timeout + window, groups x timeout + 1, idle_cycles), "
           "whatever the macro does and the host makes of these registers meanwhile",
-          PHASE, "late = silent >= self.timeout", "late = silent == self.timeout"),
+          PHASE, "late.eq(silent >= self.timeout)", "late.eq(silent == self.timeout)"),
     Claim("a_conversion_gives_all_its_groups", "before its done, one a beat",
           PHASE, "groups(spec, spec.rows) - 1", "groups(spec, spec.columns) - 1"),
     Claim("the_model_follows",

@@ -31,12 +31,18 @@ class Bank(Harness):
             kept.append(here | (bank.bits[number] == was[number]))
         self.always(m, "a_bit_is_what_was_written", Cat(written).all())
         self.always(m, "a_bit_changes_by_a_write_to_its_row_only", Cat(kept).all())
-        self.always(m, "any_inverted_is_any_bit", bank.any_inverted == bank.bits.any())
-        self.always(m, "any_normal_is_any_bit_not_set", bank.any_normal == ~bank.bits.all())
+        before = self.past(m, was)
+        self.always(m, "any_inverted_is_any_bit", bank.any_inverted == before.any())
+        self.always(m, "any_normal_is_any_bit_not_set", bank.any_normal == ~before.all())
         read = self.past(m, bank.bits.bit_select(bank.read_row, 1))
         self.always(m, "read_bit_is_the_bit_a_cycle_before", bank.read_bit == read)
         count = sum((bank.bits[number] for number in range(1, ROWS)), start=bank.bits[0])
-        self.always(m, "the_count_is_of_the_bits", inside["inverted"] == count)
+        self.always(
+            m,
+            "the_count_is_of_the_bits",
+            inside["inverted"] + inside["rises"] == count + inside["falls"],
+        )
+        self.always(m, "the_count_was_of_the_bits", inside["inverted"] == self.past(m, count))
         mixed, back = bank.any_normal & bank.any_inverted, Signal()
         with m.If(bank.bits.all()):
             m.d.sync += back.eq(1)
@@ -50,14 +56,16 @@ CLAIMS = [
           MODULE, "self.bits[row].eq(self.polarity)", "self.bits[row].eq(self.read_bit)"),
     Claim("a_bit_changes_by_a_write_to_its_row_only", "a row out of range changes none",
           MODULE, "self.write & (self.row == row)", "self.write & (self.row >= row)"),
-    Claim("any_inverted_is_any_bit", "in every cycle",
+    Claim("any_inverted_is_any_bit", "two cycles before, in every cycle",
           MODULE, "self.polarity & ~was", "self.polarity"),
-    Claim("any_normal_is_any_bit_not_set", "in every cycle",
+    Claim("any_normal_is_any_bit_not_set", "two cycles before, in every cycle",
           MODULE, "self.write & (self.row < self.rows)", "self.write"),
     Claim("read_bit_is_the_bit_a_cycle_before", "of read_row",
           MODULE, "bit_select(self.read_row, 1)", "bit_select(self.row, 1)"),
-    Claim("the_count_is_of_the_bits", "the invariant",
-          MODULE, "inverted + 1", "inverted + self.read_bit"),
+    Claim("the_count_is_of_the_bits", "with what the last write changes; the invariant",
+          MODULE, "inverted + rises", "inverted + self.read_bit"),
+    Claim("the_count_was_of_the_bits", "a cycle before",
+          MODULE, "- falls", ""),
 ]  # fmt: skip
 INDUCTION, DAMAGED, WITNESSES = 2, 8, 12
 
