@@ -80,7 +80,8 @@ class TransferSequencer(TransferPorts):
         spec, journal = self.spec, self.journal
         is_load, is_init = journal.kind == RangeKind.LOAD, journal.kind == RangeKind.INIT
         load_first, load_last = Signal(row_bits(spec)), Signal(row_bits(spec))
-        taken, too_many = Signal(range(spec.columns + 1)), Signal()
+        taken = Signal(range(spec.columns + 1))
+        too_many = Signal()
         # In the cycle of an answer nobody waits for another: that ABORT came too late.
         abort = self.abort & ~self.answered
         with steps.state(State.IDLE):
@@ -124,15 +125,18 @@ class TransferSequencer(TransferPorts):
                 steps.answer()
 
         # What comes is looked at a cycle later, the packet's end as well.
-        put, put_column, put_code = Signal(), Signal.like(taken), Signal(spec.weight_code.bits)
-        over, over_error = Signal(), Signal.like(self.weights_error)
+        put = Signal()
+        put_column = Signal.like(taken)
+        put_code = Signal(spec.weight_code.bits)
+        ended = Signal()
+        ended_error = Signal.like(self.weights_error)
         fits = taken != spec.columns
         m.d.sync += [
             put.eq(self.weights.valid & self.weights.ready & fits),
             put_column.eq(taken),
             put_code.eq(self.weights.payload.code),
-            over.eq(self.weights_open & self.weights_done),
-            over_error.eq(self.weights_error),
+            ended.eq(self.weights_open & self.weights_done),
+            ended_error.eq(self.weights_error),
         ]
         m.d.comb += [
             journal.put.eq(put),
@@ -141,7 +145,7 @@ class TransferSequencer(TransferPorts):
         ]
         with steps.state(State.TAKE_WEIGHTS):
             m.d.comb += [
-                self.weights_open.eq(~over),
+                self.weights_open.eq(~ended),
                 self.weights.ready.eq(1),
                 journal.start_kind.eq(RangeKind.LOAD),
                 journal.start_first.eq(load_first),
@@ -149,9 +153,9 @@ class TransferSequencer(TransferPorts):
             ]
             with m.If(self.weights.valid):
                 m.d.sync += [taken.eq(taken + fits), too_many.eq(too_many | ~fits)]
-            with m.If(over):
-                with m.If(over_error != Error.NONE):
-                    steps.answer(over_error)
+            with m.If(ended):
+                with m.If(ended_error != Error.NONE):
+                    steps.answer(ended_error)
                 with m.Elif(too_many):
                     steps.answer(Error.LONG_VECTOR)
                 with m.Elif(fits):

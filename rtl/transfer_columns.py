@@ -14,7 +14,7 @@ from amaranth.lib import data
 from amaranth.lib.memory import Memory, ReadPort, WritePort
 from amaranth.utils import ceil_log2
 
-from rtl.transfer_groups import on_the_way
+from rtl.transfer_groups import Groups
 from rtl.transfer_leak import compensated
 from rtl.transfer_ports import State, TransferPorts
 from rtl.transfer_program import Program
@@ -46,7 +46,7 @@ class Lane:
 
 
 class Columns:
-    """`arrived` rises when the last group of a READ has gone through."""
+    """Those of all lanes; `arrived` as in `Groups`."""
 
     def __init__(
         self,
@@ -58,14 +58,15 @@ class Columns:
         program: Program,
         trim: Trim,
     ) -> None:
-        self.spec, self.ports, self.wires, self.arrived = spec, ports, wires, arrived
+        self.spec, self.ports, self.wires = spec, ports, wires
+        self.groups = Groups(spec, ports, wires, arrived)
         self.word, self.program, self.trim = word, program, trim
         self.lanes = ports.lanes
 
     def build(self, m: Module) -> None:
         """The way of the groups, and what the last stage writes."""
-        spec, ports, wires, lanes = self.spec, self.ports, self.wires, self.lanes
-        marks = on_the_way(m, spec, ports, wires, self.arrived)
+        spec, ports, lanes = self.spec, self.ports, self.lanes
+        marks = self.groups.build(m)
         self._states(m)
         first, first_write = self._memory(m, "first", self.word.first(), marks[0], marks[3])
         second, second_write = self._memory(m, "second", self.word.second(), marks[1], marks[4])
