@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Shape, Signal, Value
+from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value
 
 from spec.formats import Signed
 
@@ -23,3 +23,32 @@ def round_half_even(m: Module, value: Signal, shift: int, name: str) -> Signal:
 def saturate(value: Signal, code: Signed) -> Value:
     """A value limited to a signed format."""
     return Mux(value < code.low, code.low, Mux(value > code.high, code.high, value))
+
+
+def exceeds(value: Value, constant: int) -> Value:
+    """value > constant, of an unsigned value: a few gates, where a comparison is a subtraction."""
+    if constant < 0:
+        return Const(1, 1)
+    found: Value = Const(0, 1)
+    for place, bit in enumerate(value):
+        found = bit & found if (constant >> place) & 1 else bit | found
+    return found & int(not constant >> len(value))
+
+
+def times(value: Value, constant: int) -> Value:
+    """value x constant >= 0, as a sum of few shifted values: where there are no multipliers.
+
+    Of two bits that follow each other none or one is left once they may be subtracted as well.
+    """
+    added: list[Value] = []
+    taken: list[Value] = []
+    shift = 0
+    while constant >> shift:
+        if (constant >> shift) & 1:
+            # ..11 is taken off from the next power of two.
+            takes = bool((constant >> shift) & 2)
+            constant += (1 << shift) * (1 if takes else -1)
+            (taken if takes else added).append(value << shift)
+        shift += 1
+    total: Value = sum(added, start=Const(0, 1))
+    return total - sum(taken, start=Const(0, 1)) if taken else total

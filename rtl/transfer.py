@@ -1,17 +1,18 @@
 """The transfer sequencer: rows through journal, program-and-verify, trim and commit.
 
 One phase is asked for at a time. Codes of a READ are taken a group a cycle, without back-pressure,
-and worked within three cycles; before a RESET or a trim a pass over the groups, before a SET one
+and worked within five cycles; before a RESET or a trim a pass over the groups, before a SET one
 over the columns, goes to the drivers. Weights of a LOAD are taken one a cycle. The journal, the SET
 table and the chopper are components of their own, because a soft reset clears all that is here.
 
 The walk of a row is here; each of its parts has a file: `transfer_program`, `transfer_trim`,
-`transfer_reads` (a phase, a READ), `transfer_columns` (the groups' way through three stages).
+`transfer_reads` (a phase, a READ), `transfer_columns` (what is done with the groups on the way that
+`transfer_groups` gives them).
 """
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 
 from rtl.phase import row_bits
 from rtl.transfer_columns import Columns
@@ -42,7 +43,7 @@ class TransferSequencer(TransferPorts):
     """
 
     def elaborate(self, platform: object) -> Module:
-        """The states, and below them phases, READs, and the groups' way through three stages."""
+        """The states, and below them phases, READs, and the groups' way through the stages."""
         m = Module()
         spec = self.spec
         wires = Wires.of(spec)
@@ -75,11 +76,12 @@ class TransferSequencer(TransferPorts):
         return m
 
     def _begin(self, m: Module, steps: Steps, aborting: Signal) -> None:
-        """IDLE takes a command, TAKE_WEIGHTS the row of a LOAD."""
+        """IDLE takes a command, RESUME a range begun, TAKE_WEIGHTS the row of a LOAD."""
         spec, journal = self.spec, self.journal
         is_load, is_init = journal.kind == RangeKind.LOAD, journal.kind == RangeKind.INIT
         load_first, load_last = Signal(row_bits(spec)), Signal(row_bits(spec))
-        taken = Signal(range(spec.columns + 2))
+        taken = Signal(range(spec.columns + 1))
+        too_many = Signal()
         # In the cycle of an answer nobody waits for another: that ABORT came too late.
         abort = self.abort & ~self.answered
         with steps.state(State.IDLE):
@@ -92,7 +94,7 @@ class TransferSequencer(TransferPorts):
             ]
             m.d.sync += [
                 aborting.eq(self.abort),
-                taken.eq(0),
+                Cat(taken, too_many).eq(0),
                 load_first.eq(begun.first),
                 load_last.eq(begun.last),
             ]
@@ -111,31 +113,53 @@ class TransferSequencer(TransferPorts):
                 m.d.comb += journal.end.eq(1)
                 steps.answer()
             with m.Elif(self.resume):
-                with m.If(~is_load & (journal.next_row <= journal.last_row)):
-                    steps.enter_row(journal.kind)
-                with m.Else():
-                    steps.answer()
+                m.next = State.RESUME.name
 
+        # Of the cycle before: while idle nobody but a command changes the range.
+        rows_to_go = Signal()
+        m.d.sync += rows_to_go.eq(journal.next_row <= journal.last_row)
+        with steps.state(State.RESUME):
+            with m.If(~is_load & rows_to_go):
+                steps.enter_row(journal.kind)
+            with m.Else():
+                steps.answer()
+
+        # What comes is looked at a cycle later, the packet's end as well.
+        put = Signal()
+        put_column = Signal.like(taken)
+        put_code = Signal(spec.weight_code.bits)
+        ended = Signal()
+        ended_error = Signal.like(self.weights_error)
+        fits = taken != spec.columns
+        m.d.sync += [
+            put.eq(self.weights.valid & self.weights.ready & fits),
+            put_column.eq(taken),
+            put_code.eq(self.weights.payload.code),
+            ended.eq(self.weights_open & self.weights_done),
+            ended_error.eq(self.weights_error),
+        ]
+        m.d.comb += [
+            journal.put.eq(put),
+            journal.put_column.eq(put_column),
+            journal.put_code.eq(put_code),
+        ]
         with steps.state(State.TAKE_WEIGHTS):
-            come = taken + (self.weights.valid & (taken <= spec.columns))
             m.d.comb += [
-                self.weights_open.eq(1),
+                self.weights_open.eq(~ended),
                 self.weights.ready.eq(1),
-                journal.put.eq(self.weights.valid & (taken < spec.columns)),
-                journal.put_column.eq(taken),
-                journal.put_code.eq(self.weights.payload.code),
                 journal.start_kind.eq(RangeKind.LOAD),
                 journal.start_first.eq(load_first),
                 journal.start_last.eq(load_last),
             ]
-            m.d.sync += taken.eq(come)
-            with m.If(self.weights_done):
-                with m.If(self.weights_error != Error.NONE):
-                    steps.answer(self.weights_error)
-                with m.Elif(come < spec.columns):
-                    steps.answer(Error.SHORT_VECTOR)
-                with m.Elif(come > spec.columns):
+            with m.If(self.weights.valid):
+                m.d.sync += [taken.eq(taken + fits), too_many.eq(too_many | ~fits)]
+            with m.If(ended):
+                with m.If(ended_error != Error.NONE):
+                    steps.answer(ended_error)
+                with m.Elif(too_many):
                     steps.answer(Error.LONG_VECTOR)
+                with m.Elif(fits):
+                    steps.answer(Error.SHORT_VECTOR)
                 with m.Else():
                     m.d.comb += journal.start.eq(1)
                     m.next = State.JOURNAL.name
@@ -198,7 +222,7 @@ class TransferSequencer(TransferPorts):
             m.d.sync += [
                 wires.attempts.eq(0),
                 wires.trains.eq(0),
-                self.unfinished.eq(0),
+                wires.unfinished.eq(0),
             ]
             with m.If(self.journal.kind == RangeKind.INIT):
                 m.next = State.ERASE.name
@@ -210,12 +234,14 @@ class TransferSequencer(TransferPorts):
 
     def _commit(self, m: Module, steps: Steps, aborting: Value) -> None:
         """COMMIT, and the next row of the range if there is one."""
-        journal = self.journal
+        journal, is_last = self.journal, Signal()
+        # Of the cycle before: both stand since the row was begun.
+        m.d.sync += is_last.eq(journal.row >= journal.last_row)
         with steps.state(State.COMMIT):
             ends = aborting | self.abort
             m.d.comb += [journal.commit.eq(1), journal.end.eq(ends), self.row_committed.eq(1)]
             is_load = journal.kind == RangeKind.LOAD
-            with m.If(is_load | ends | (journal.row >= journal.last_row)):
+            with m.If(is_load | ends | is_last):
                 steps.answer()
             with m.Else():
                 steps.enter_row(journal.kind)

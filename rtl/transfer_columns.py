@@ -1,12 +1,12 @@
 """The columns of the row in hand: groups of them go through three stages, one a cycle.
 
-The memories answer; then differences and products; then what is kept, counted or driven. Groups
-come from a READ, or from a pass that writes the drivers.
+A difference, or pulses; what it means for the column; what is kept or driven. Before each of the
+first two stages a memory answers; behind the last the columns still worked are counted.
 """
 
 from __future__ import annotations
 
-from itertools import pairwise
+from dataclasses import dataclass
 from typing import Any
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed
@@ -14,7 +14,8 @@ from amaranth.lib import data
 from amaranth.lib.memory import Memory, ReadPort, WritePort
 from amaranth.utils import ceil_log2
 
-from rtl.formats import round_half_even, saturate
+from rtl.transfer_groups import Groups
+from rtl.transfer_leak import compensated
 from rtl.transfer_ports import State, TransferPorts
 from rtl.transfer_program import Program
 from rtl.transfer_trim import Trim
@@ -22,11 +23,30 @@ from rtl.transfer_wires import Wires
 from rtl.transfer_word import ColumnWord
 from spec.tile import TileSpec
 
-COMPENSATION_BITS = 8
+
+def register(shape: Any, name: str) -> Signal:
+    """Of a value that a mark beside it says to be there: no reset need reach it."""
+    return Signal(shape, name=name, reset_less=True)
+
+
+@dataclass
+class Lane:
+    """What a lane's second stage hands to its third."""
+
+    moved: Signal
+    """The absolute difference; in VERIFY c, moved by it."""
+    negative: Signal
+    """The difference is."""
+    on: Signal
+    """The column is still worked, if the difference does not end it."""
+    damping: Signal
+    damped: Signal
+    positive: Signal
+    """The residual of the trim at hand."""
 
 
 class Columns:
-    """`arrived` rises when the last group of a READ has gone through."""
+    """Those of all lanes; `arrived` as in `Groups`."""
 
     def __init__(
         self,
@@ -38,170 +58,137 @@ class Columns:
         program: Program,
         trim: Trim,
     ) -> None:
-        self.spec, self.ports, self.wires, self.arrived = spec, ports, wires, arrived
+        self.spec, self.ports, self.wires = spec, ports, wires
+        self.groups = Groups(spec, ports, wires, arrived)
         self.word, self.program, self.trim = word, program, trim
-        self.lanes, self.groups = ports.lanes, ports.groups
+        self.lanes = ports.lanes
 
     def build(self, m: Module) -> None:
         """The way of the groups, and what the last stage writes."""
-        spec, ports, wires = self.spec, self.ports, self.wires
-        lanes, journal, arrived = self.lanes, ports.journal, self.arrived
-        group_bits, lane_bits = len(ports.read.group), ceil_log2(lanes)
-        mark = data.StructLayout(
-            {"valid": 1, "last": 1, "group": group_bits, "lane": max(1, lane_bits)}
-        )  # fmt: skip
-        marks: list[Any] = [Signal(mark, name=f"mark_{stage}") for stage in range(4)]
-        for before, after in pairwise(marks):
-            m.d.sync += after.eq(before)
-
-        # Where the groups come from: a READ, or a pass.
-        group, lane, gone = Signal(group_bits), Signal(max(1, lane_bits)), Signal()
-        last_group = group == self.groups - 1
-        last_lane = lane == Mux(last_group, (spec.columns - 1) % lanes, lanes - 1)
-        with m.If(wires.reading):
-            m.d.comb += [
-                marks[0].valid.eq(ports.read.valid),
-                marks[0].group.eq(ports.read.group),
-                marks[0].last.eq(ports.read.group == self.groups - 1),
-            ]
-        with m.Elif(wires.passing):
-            next_group = last_lane | ~wires.serial
-            m.d.comb += [
-                marks[0].valid.eq(~gone),
-                marks[0].group.eq(group),
-                marks[0].lane.eq(lane),
-                marks[0].last.eq(last_group & next_group),
-            ]
-            m.d.sync += [
-                lane.eq(Mux(next_group, 0, lane + 1)),
-                group.eq(group + next_group),
-                gone.eq(gone | marks[0].last),
-            ]
-        with m.If(~wires.passing):
-            m.d.sync += [group.eq(0), lane.eq(0), gone.eq(0)]
-        through = marks[3].valid & marks[3].last
-        with m.If(wires.reading & through):
-            m.d.sync += arrived.eq(1)
-        with m.If(wires.passing & through):
-            m.d.sync += wires.loaded.eq(1)
-        with m.Elif(wires.over | wires.failed | journal.open):
-            m.d.sync += wires.loaded.eq(0)
-
-        # Stage 1: what came, and what the memories know of its columns.
-        word = self.word.layout()
-        words = data.ArrayLayout(word, lanes)
-        m.submodules.words = memory = Memory(shape=words, depth=self.groups, init=[])
-        read: ReadPort = memory.read_port()
-        write: WritePort = memory.write_port()
-        codes_1, active_1 = Signal(len(ports.read.codes)), Signal(lanes)
+        spec, ports, lanes = self.spec, self.ports, self.lanes
+        marks = self.groups.build(m)
+        self._states(m)
+        first, first_write = self._memory(m, "first", self.word.first(), marks[0], marks[3])
+        second, second_write = self._memory(m, "second", self.word.second(), marks[1], marks[4])
         enabled = Array(
             Const(0, lanes) | ports.column_enable[place * lanes : (place + 1) * lanes]
-            for place in range(self.groups)
+            for place in range(ports.groups)
         )
-        m.d.comb += [read.addr.eq(marks[0].group), journal.read_group.eq(marks[0].group)]
-        m.d.sync += [codes_1.eq(ports.read.codes), active_1.eq(enabled[marks[0].group])]
-        words_2, active_2 = Signal(words), Signal(lanes)
-        m.d.sync += [words_2.eq(read.data), active_2.eq(active_1)]
+        active = register(lanes, "active")
+        m.d.comb += ports.journal.read_group.eq(marks[0].group)
+        m.d.sync += active.eq(enabled[marks[1].group])
 
-        # Stage 2 ends in the memories and at the drivers, stage 3 in the count.
-        news, journal_codes, unfinished = [], [], Signal(lanes)
-        masks, counts, charges = [], [], []
+        firsts, seconds, journal_codes, unfinished = [], [], [], []
+        masks, counts, charges, minus = [], [], [], []
         for k in range(lanes):
-            code_1 = codes_1.word_select(k, self.word.code).as_signed()
-            kept_1 = journal.codes.word_select(k, self.word.code).as_signed()
-            old: Any = read.data[k]
-            was: Any = words_2[k]
-            found = self._first_stage(m, f"lane_{k}", old, code_1, kept_1)
-            new, on, code_2 = self._second_stage(m, f"lane_{k}", was, active_2[k], found)
-            news.append(new.as_value())
-            m.d.sync += unfinished[k].eq(on)
-            journal_codes.append(code_2)
-            pulses = self.trim.pulses(m, f"lane_{k}", was, found["product"])
-            first_attempt = (ports.state == State.ERASE) & (wires.attempts == 0)
-            masks.append(Mux(first_attempt, active_2[k], was.program.on))
-            counts.append(Mux(was.trim.on, pulses, Const(0, self.word.pulses)))
-            charges.append((was.trim.residual > 0) ^ ports.polarity_bit)
-
-        remembers, counting = Signal(), Signal()
-        with m.Switch(ports.state):
-            with m.Case(State.READ_LOWER, State.VERIFY, State.TRIM_READ):
-                m.d.comb += [remembers.eq(1), counting.eq(1)]
-            with m.Case(State.READ_LOWER_BEFORE):
-                m.d.comb += remembers.eq(1)
-            with m.Case(State.READ_ALL, State.JOURNAL):
-                m.d.comb += journal.write.eq(marks[2].valid)
+            name = f"lane_{k}"
+            code = self._entry(m, name, ports.read.codes.word_select(k, self.word.code))
+            kept = ports.journal.codes.word_select(k, self.word.code).as_signed()
+            difference, minus_2, product = self._first_stage(m, name, first[k], code, kept)
+            minus.append(minus_2)
+            lane = self._second_stage(m, name, second[k], active[k], difference, minus_2, product)
+            new_first, new_second = self._third_stage(m, name, lane)
+            if spec.transfer.leak_compensation:
+                code_3, journal_code = compensated(
+                    m, spec, name, code, first[k].lower_before, self.adds
+                )
+                new_first = Mux(self.remembers, code_3, new_first)[: len(new_first)]
+            else:
+                journal_code = code
+            firsts.append(new_first)
+            seconds.append(new_second.as_value())
+            unfinished.append(new_second.on)
+            journal_codes.append(journal_code[: self.word.code])
+            masks.append(lane.on)
+            counts.append(Mux(lane.on, self.trim.pulses(lane.damped), 0)[: self.word.pulses])
+            charges.append(lane.positive ^ ports.polarity_bit)
         m.d.comb += [
-            write.addr.eq(marks[2].group),
-            write.data.eq(Cat(*news)),
-            write.en.eq(marks[2].valid & remembers),
-            journal.write_group.eq(marks[2].group),
-            journal.write_codes.eq(Cat(*journal_codes)),
+            first_write.data.eq(Cat(*firsts)),
+            second_write.data.eq(Cat(*seconds)),
+            first_write.en.eq(marks[3].valid & (self.begins | self.judges | self.remembers)),
+            second_write.en.eq(marks[4].valid & self.counts),
         ]
-        with m.If(marks[3].valid & counting):
-            ones = sum((unfinished[k] for k in range(lanes)), start=Const(0, 1))
-            m.d.sync += ports.unfinished.eq(ports.unfinished + ones)
-
-        erases, sets = ports.state == State.ERASE, ports.state == State.SET
+        written = marks[4 if spec.transfer.leak_compensation else 1]
+        m.d.comb += [
+            ports.journal.write.eq(written.valid & self.journals),
+            ports.journal.write_group.eq(written.group),
+            ports.journal.write_codes.eq(Cat(*journal_codes)),
+        ]
+        self._count(m, marks, Cat(*unfinished))
         m.d.sync += [
-            ports.select_write.eq(marks[2].valid & (erases | (sets & (marks[2].lane == 0)))),
-            ports.select_group.eq(marks[2].group),
+            ports.select_write.eq(
+                marks[3].valid & (self.erases | self.sets & (marks[3].lane == 0))
+            ),
+            ports.select_group.eq(marks[3].group),
             ports.select_mask.eq(Cat(*masks)),
-            ports.trim_write.eq(marks[2].valid & (ports.state == State.TRIM_PULSE)),
-            ports.trim_group.eq(marks[2].group),
+            ports.trim_write.eq(marks[3].valid & self.pulses),
+            ports.trim_group.eq(marks[3].group),
             ports.trim_counts.eq(Cat(*counts)),
             ports.trim_charge.eq(Cat(*charges)),
         ]
         if self.program.does:
-            chosen_1: Any = Array(read.data[k].as_value() for k in range(lanes))[marks[1].lane]
-            chosen_2: Any = Array(words_2[k].as_value() for k in range(lanes))[marks[2].lane]
-            one_1, one_2 = Signal(word), Signal(word)
-            shift = spec.transfer.set_shift
-            m.d.comb += [
-                one_1.eq(chosen_1),
-                one_2.eq(chosen_2),
-                ports.step_index.eq(Mux(one_1.program.on, one_1.program.magnitude >> shift, 0)),
-            ]
-            column = Cat(marks[2].lane[:lane_bits], marks[2].group)
-            m.d.sync += [
-                ports.set_write.eq(marks[2].valid & sets),
-                ports.set_column.eq(column),
-                ports.set_code.eq(Mux(one_2.program.on, ports.step_code, 0)),
-                ports.set_minus.eq(one_2.program.on & (one_2.program.target < 0)),
-            ]
+            self._set(m, marks, second, minus)
+
+    def _states(self, m: Module) -> None:
+        """The state, a cycle late: no group is at a stage that asks so soon."""
+        state, wires = self.ports.state, self.wires
+
+        def within(name: str, condition: Value) -> Signal:
+            known = Signal(name=name)
+            m.d.sync += known.eq(condition)
+            return known
+
+        lower, verify = state == State.READ_LOWER, state == State.VERIFY
+        trim, erase = state == State.TRIM_READ, state == State.ERASE
+        read_all, journal = state == State.READ_ALL, state == State.JOURNAL
+        begins_anew = lower | (trim & (wires.trains == 0)) | (erase & (wires.attempts == 0))
+        self.anew = within("anew", begins_anew)
+        self.begins, self.verifies = within("begins", lower), within("verifies", verify)
+        self.judges, self.counts = within("judges", trim), within("counts", lower | verify | trim)
+        self.journals = within("journals", read_all | journal)
+        self.erases, self.sets = within("erases", erase), within("sets", state == State.SET)
+        self.pulses = within("pulses", state == State.TRIM_PULSE)
+        self.remembers: Value = Const(0)
+        if self.spec.transfer.leak_compensation:
+            self.remembers = within("remembers", state == State.READ_LOWER_BEFORE)
+            self.adds = within("adds", read_all)
+
+    def _memory(
+        self, m: Module, name: str, word: Any, asked: Any, written: Any
+    ) -> tuple[Any, WritePort]:
+        """What is remembered of the columns, a word a lane."""
+        words = data.ArrayLayout(word, self.lanes)
+        m.submodules[name] = memory = Memory(shape=words, depth=self.ports.groups, init=[])
+        read: ReadPort = memory.read_port()
+        write: WritePort = memory.write_port()
+        m.d.comb += [read.addr.eq(asked.group), write.addr.eq(written.group)]
+        return read.data, write
+
+    def _entry(self, m: Module, lane: str, code: Value) -> Signal:
+        """The code, in READ_LOWER with the offset that its target has; 0 in a pass."""
+        offset, bits = self.spec.transfer.offset, self.word.code
+        come: Value = Mux(self.ports.read.valid, code, 0).as_signed()
+        if offset:
+            p_offset = Mux(self.ports.journal.p_new, -offset, offset)
+            come = come + Mux(self.begins, p_offset, 0)
+            bits = self.word.difference
+        entered = register(signed(bits), f"{lane}_code")
+        m.d.sync += entered.eq(come)
+        return entered
 
     def _first_stage(
-        self, m: Module, lane: str, old: Any, code: Value, kept: Value
-    ) -> dict[str, Signal]:
-        """Registers of a lane: the code, its difference to what it should be, a trim's product."""
-        ports, transfer, word = self.ports, self.spec.transfer, self.word
-        wanted = Signal(signed(word.difference), name=f"{lane}_wanted")
-        with m.Switch(ports.state):
-            with m.Case(State.READ_LOWER):
-                p_offset = Mux(ports.journal.p_new, -transfer.offset, transfer.offset)
-                m.d.comb += wanted.eq(kept - p_offset)
-            with m.Case(State.VERIFY):
-                m.d.comb += wanted.eq(old.program.target)
-            with m.Default():
-                m.d.comb += wanted.eq(kept)
-        found = {
-            "code": Signal(signed(word.code), name=f"{lane}_code"),
-            "difference": Signal(signed(word.difference), name=f"{lane}_difference"),
-            "product": Signal(word.product, name=f"{lane}_product"),
-        }
+        self, m: Module, lane: str, known: Any, code: Value, kept: Value
+    ) -> tuple[Signal, Signal, Signal]:
+        """The difference to what the code should be, a target's sign, a trim's product."""
+        difference = register(signed(self.word.difference), f"{lane}_difference")
+        minus = register(1, f"{lane}_minus")
+        product = register(self.word.product, f"{lane}_product")
         m.d.sync += [
-            found["code"].eq(code),
-            found["difference"].eq(wanted - code),
-            found["product"].eq(self.trim.product(old.trim.residual)),
+            difference.eq(Mux(self.verifies, known.target, kept) - code),
+            minus.eq(known.target < 0),
+            product.eq(self.trim.product(known.size)),
         ]
-        if transfer.leak_compensation:
-            share = Signal(
-                signed(word.code + transfer.leak_compensation.bit_length()), name=f"{lane}_share"
-            )
-            m.d.comb += share.eq(old.lower_before * transfer.leak_compensation)
-            leaked = round_half_even(m, share, COMPENSATION_BITS, f"{lane}_leaked")
-            found["leaked"] = Signal.like(leaked, name=f"{lane}_added")
-            m.d.sync += found["leaked"].eq(leaked)
-        return found
+        return difference, minus, product
 
     def _second_stage(
         self,
@@ -209,31 +196,89 @@ class Columns:
         lane: str,
         was: Any,
         active: Value,
-        found: dict[str, Signal],
-    ) -> tuple[Any, Signal, Signal]:
-        """What is remembered of a column, if it is still worked, and its code for the journal."""
-        ports, transfer, word = self.ports, self.spec.transfer, self.word
-        difference = found["difference"]
-        new: Any = Signal(word.layout(), name=f"{lane}_new")
-        on = Signal(name=f"{lane}_on")
-        with m.Switch(ports.state):
-            with m.Case(State.READ_LOWER_BEFORE):
-                m.d.comb += new.lower_before.eq(found["code"])
-            with m.Case(State.READ_LOWER):
-                self.program.begin(m, lane, difference, active, new, on)
-            with m.Case(State.VERIFY):
-                self.program.verify(m, lane, difference, was, new, on)
-            with m.Case(State.TRIM_READ):
-                first = self.wires.trains == 0
-                self.trim.judge(m, first, difference, active, was, new, on)
-        code = Signal(signed(word.code), name=f"{lane}_journal_code")
-        with m.If(ports.state == State.READ_ALL):
-            if transfer.leak_compensation:
-                added = Signal(signed(word.code + 2), name=f"{lane}_compensated")
-                m.d.comb += [
-                    added.eq(found["code"] + found["leaked"]),
-                    code.eq(saturate(added, self.spec.weight_code)),
-                ]
-            else:
-                m.d.comb += code.eq(found["code"])
-        return new, on, code
+        difference: Signal,
+        minus: Signal,
+        product: Signal,
+    ) -> Lane:
+        """The absolute difference, or the moved c; how a trim goes on."""
+        word, verifies = self.word, self.verifies
+        trim = was.of.trim
+        found = Lane(
+            moved=register(signed(word.difference + 1), f"{lane}_moved"),
+            negative=register(1, f"{lane}_negative"),
+            on=register(1, f"{lane}_on"),
+            damping=register(len(trim.damping), f"{lane}_damping"),
+            damped=register(word.product, f"{lane}_damped"),
+            positive=register(1, f"{lane}_positive"),
+        )
+        negative = difference[-1]
+        turned = Signal(signed(word.difference), name=f"{lane}_turned")
+        carry = Signal(name=f"{lane}_carry")
+        # The complement of a difference to a complement is its exact negative; else one is added.
+        m.d.comb += [
+            turned.eq(difference ^ Mux(verifies, minus, negative).replicate(word.difference)),
+            carry.eq(negative & ~verifies),
+        ]
+        base = Cat(carry, Mux(verifies, was.of.magnitude, 0), Const(0, 1))
+        goes_on = Mux(self.anew, active, was.on)
+        m.d.sync += [
+            # With the carry below both, it is one addition.
+            found.moved.eq((base.as_signed() + Cat(carry, turned).as_signed()) >> 1),
+            found.negative.eq(negative),
+            found.on.eq(goes_on & ~(verifies & self.program.is_close(difference, minus))),
+            found.damping.eq(self.trim.damping(self.anew, negative, trim)),
+            found.damped.eq(product >> trim.damping),
+            found.positive.eq(trim.positive),
+        ]
+        return found
+
+    def _third_stage(self, m: Module, lane: str, found: Lane) -> tuple[Value, Any]:
+        """What is remembered of a column: the first word, and, a cycle later, the second."""
+        word, judges = self.word, self.judges
+        nothing, size = found.moved == 0, found.moved[: word.difference - 1]
+        ended = Mux(
+            judges,
+            self.trim.is_done(size),
+            self.begins & self.program.is_small(size, found.negative, nothing),
+        )
+        target, magnitude = self.program.limited(found.moved, found.negative, nothing)
+        first = Signal(word.first().size, name=f"{lane}_first")
+        second: Any = register(word.second(), f"{lane}_second")
+        trim = Cat(found.damping, ~found.negative & ~nothing)
+        m.d.comb += first.eq(Mux(judges, found.moved[: word.size], target))
+        m.d.sync += [
+            second.of.as_value().eq(Mux(judges, trim, magnitude)),
+            second.on.eq(found.on & ~ended),
+        ]
+        return first, second
+
+    def _count(self, m: Module, marks: list[Any], unfinished: Value) -> None:
+        """Columns still worked, in two cycles; whether there are any, in one."""
+        ports, wires = self.ports, self.wires
+        ones = register(range(self.lanes + 1), "ones")
+        m.d.sync += ones.eq(sum((unfinished[k] for k in range(self.lanes)), start=Const(0, 1)))
+        with m.If(marks[4].valid & self.counts & unfinished.any()):
+            m.d.sync += wires.unfinished.eq(1)
+        with m.If(marks[5].valid & self.counts):
+            m.d.sync += ports.unfinished.eq(ports.unfinished + ones)
+
+    def _set(self, m: Module, marks: list[Any], second: Any, minus: list[Signal]) -> None:
+        """The step code of one column, from the table."""
+        spec, ports = self.spec, self.ports
+        index = [second[k].of.magnitude[spec.transfer.set_shift :] for k in range(self.lanes)]
+        chosen = Array(
+            Cat(second[k].on, minus[k], index[k]) for k in range(self.lanes)
+        )[marks[2].lane]  # fmt: skip
+        step_3 = register(2 + len(ports.step_index), "step_3")
+        # The table answers in this cycle.
+        step_4 = register(2, "step_4")
+        lane_bits = ceil_log2(self.lanes)
+        m.d.comb += ports.step_index.eq(step_3[2:])
+        m.d.sync += [
+            step_3.eq(chosen),
+            step_4.eq(step_3[:2]),
+            ports.set_write.eq(marks[4].valid & self.sets),
+            ports.set_column.eq(Cat(marks[4].lane[:lane_bits], marks[4].group)),
+            ports.set_code.eq(Mux(step_4[0], ports.step_code, 0)),
+            ports.set_minus.eq(step_4.all()),
+        ]

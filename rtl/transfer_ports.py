@@ -18,7 +18,10 @@ from spec.tile import STEP_CODE_BITS, TileSpec
 
 
 class State(IntEnum):
-    """States of the sequencer, by the names of its twin; TAKE_WEIGHTS comes before a LOAD."""
+    """States of the sequencer, by the names of its twin.
+
+    TAKE_WEIGHTS comes before a LOAD, RESUME before a row of a range whose rows all ended.
+    """
 
     IDLE = 0
     READ_ZERO = 1
@@ -35,6 +38,7 @@ class State(IntEnum):
     TRIM_PULSE = 12
     COMMIT = 13
     TAKE_WEIGHTS = 14
+    RESUME = 15
 
 
 STATE_BITS = max(State).bit_length()

@@ -6,10 +6,9 @@ difference is within prog_tol, else c moves by it, with W_pcm's sign and 1 <= ab
 
 from __future__ import annotations
 
-from typing import Any
+from amaranth.hdl import Cat, Const, Module, Mux, Value
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
-
+from rtl.formats import exceeds
 from rtl.transfer_ports import State, TransferPorts
 from rtl.transfer_steps import Steps
 from rtl.transfer_word import ColumnWord
@@ -18,7 +17,7 @@ from spec.tile import TileSpec
 
 
 class Program:
-    """Its states of the sequencer, and its part of a column's two stages."""
+    """Its states of the sequencer, and its part of a column's stages."""
 
     def __init__(self, spec: TileSpec, word: ColumnWord, ports: TransferPorts) -> None:
         self.transfer, self.word, self.ports = spec.transfer, word, ports
@@ -34,7 +33,7 @@ class Program:
                 with m.If(ports.journal.kind == RangeKind.INIT):
                     m.next = State.COMMIT.name
                 if self.does:
-                    with m.Elif(ports.unfinished != 0):
+                    with m.Elif(wires.unfinished):
                         m.next = State.SET.name
                 with m.Else():
                     m.next = State.TRIM_READ.name
@@ -57,47 +56,34 @@ class Program:
 
             def after_verify() -> None:
                 at_limit = wires.attempts == self.transfer.prog_limit
-                with m.If((ports.unfinished == 0) | at_limit):
-                    m.d.comb += ports.not_programmed.eq(ports.unfinished != 0)
+                with m.If(~wires.unfinished | at_limit):
+                    m.d.comb += ports.not_programmed.eq(wires.unfinished)
                     m.next = State.TRIM_READ.name
                 with m.Else():
                     m.next = State.ERASE.name
 
             steps.read(PairCode.HIGHER, after_verify)
 
-    def begin(
-        self, m: Module, lane: str, difference: Signal, active: Value, new: Any, on: Signal
-    ) -> None:
-        """W_pcm, from what READ_LOWER leaves; blank where it is 0 or smaller than the offset."""
-        transfer, c_max = self.transfer, self.transfer.c_max
-        target = Signal(signed(self.word.magnitude + 1), name=f"{lane}_target")
-        upright = Mux(self.ports.journal.p_new, -target, target)
-        small = (target == 0) | ((upright > 0) & (upright < transfer.offset))
-        m.d.comb += [
-            target.eq(
-                Mux(
-                    difference > c_max,
-                    c_max,
-                    Mux(difference < -c_max, -c_max, difference),
-                )
-            ),
-            on.eq(active & ~small & int(self.does)),
-            new.program.target.eq(target),
-            new.program.magnitude.eq(abs(target)),
-            new.program.on.eq(on),
-        ]
+    def is_close(self, difference: Value, minus: Value) -> Value:
+        """The READ that verifies found the target, within prog_tol; of a complement if `minus`."""
+        tolerance, negative = self.transfer.prog_tol, difference[-1]
+        # The complement of what is negative is one less than its absolute value; and a complement
+        # that it was taken to was one less than the target.
+        size = difference[:-1] ^ negative.replicate(len(difference) - 1)
+        one_more = negative ^ minus
+        return ~Mux(one_more, exceeds(size, tolerance - 1), exceeds(size, tolerance))
 
-    def verify(
-        self, m: Module, lane: str, difference: Signal, was: Any, new: Any, on: Signal
-    ) -> None:
-        """c keeps the target's sign and never reaches zero: one device, at least one code."""
-        transfer, c_max = self.transfer, self.transfer.c_max
-        target = was.program.target
-        moved = Signal(signed(self.word.difference + 1), name=f"{lane}_moved")
-        m.d.comb += [
-            moved.eq(was.program.magnitude + Mux(target < 0, -difference, difference)),
-            on.eq(was.program.on & (abs(difference) > transfer.prog_tol)),
-            new.program.target.eq(target),
-            new.program.magnitude.eq(Mux(moved < 1, 1, Mux(moved > c_max, c_max, moved))),
-            new.program.on.eq(on),
-        ]
+    def is_small(self, size: Value, negative: Value, nothing: Value) -> Value:
+        """W_pcm is left to the trim: it is 0, or of p_new's sign and smaller than the offset."""
+        offset = self.transfer.offset
+        # What is limited to less than the offset is smaller, whatever it was.
+        below = ~exceeds(size, offset - 1) if offset <= self.transfer.c_max else Const(1, 1)
+        return nothing | ((negative == self.ports.journal.p_new) & below) | int(not self.does)
+
+    def limited(self, moved: Value, negative: Value, nothing: Value) -> tuple[Value, Value]:
+        """W_pcm of a difference; c, of which the device keeps at least one code."""
+        c_max, bits = self.transfer.c_max, self.word.magnitude
+        beyond = ~moved[-1] & exceeds(moved[:-1], c_max)
+        magnitude = Mux(beyond, c_max, moved)[:bits]
+        target = Cat(magnitude ^ negative.replicate(bits), negative)
+        return target, Mux(moved[-1] | nothing, 1, magnitude)

@@ -52,7 +52,7 @@ class Reads:
                 m.d.sync += [conversion.eq(0), arrived.eq(0)]
                 with m.If(wires.reading):
                     m.d.comb += [ports.read_start.eq(1), ports.read_zero.eq(wires.zero)]
-                    m.d.sync += ports.unfinished.eq(0)
+                    m.d.sync += [ports.unfinished.eq(0), wires.unfinished.eq(0)]
                     with m.If(wires.zero):
                         m.next = "CONVERT"
                     with m.Else():

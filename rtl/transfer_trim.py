@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Value
 
+from rtl.formats import exceeds, times
 from rtl.transfer_ports import State, TransferPorts
 from rtl.transfer_steps import Steps
 from rtl.transfer_word import ColumnWord
@@ -18,7 +19,7 @@ from spec.tile import TileSpec
 
 
 class Trim:
-    """Its states of the sequencer, and its part of a column's two stages."""
+    """Its states of the sequencer, and its part of a column's stages."""
 
     def __init__(self, spec: TileSpec, word: ColumnWord, ports: TransferPorts) -> None:
         self.slots, self.transfer, self.word, self.ports = (
@@ -32,8 +33,8 @@ class Trim:
 
             def after_trim_read() -> None:
                 at_limit = wires.trains == self.transfer.trim_limit
-                with m.If((ports.unfinished == 0) | at_limit):
-                    m.d.comb += ports.not_trimmed.eq(ports.unfinished != 0)
+                with m.If(~wires.unfinished | at_limit):
+                    m.d.comb += ports.not_trimmed.eq(wires.unfinished)
                     m.next = State.COMMIT.name
                 with m.Else():
                     m.next = State.TRIM_PULSE.name
@@ -49,38 +50,21 @@ class Trim:
 
             steps.load_and_ask(Phase.UPDATE, after_trim)
 
-    def product(self, residual: Value) -> Value:
+    def product(self, size: Value) -> Value:
         """Pulses of a train before they are damped."""
-        product = abs(residual) * self.transfer.trim_gain
-        return product >> self.transfer.trim_shift
+        return times(size, self.transfer.trim_gain) >> self.transfer.trim_shift
 
-    def judge(
-        self,
-        m: Module,
-        first: Value,
-        difference: Signal,
-        active: Value,
-        was: Any,
-        new: Any,
-        on: Signal,
-    ) -> None:
-        """The residual that a READ found; before the `first` train there was none."""
-        before = was.trim.residual
-        turned = ((difference > 0) & (before < 0)) | ((difference < 0) & (before > 0))
-        damps = turned & (was.trim.damping != self.word.most_damping)
-        m.d.comb += [
-            on.eq(Mux(first, active, was.trim.on) & (abs(difference) > self.transfer.trim_tol)),
-            new.trim.residual.eq(difference),
-            new.trim.damping.eq(Mux(first, 0, was.trim.damping + damps)),
-            new.trim.on.eq(on),
-        ]
+    def damping(self, first: Value, negative: Value, was: Any) -> Value:
+        """k after a READ; before the `first` train there was no sign to turn from."""
+        # A column that is still worked has a residual other than 0, before and now.
+        turned = was.positive == negative
+        damps = turned & (was.damping != self.word.most_damping)
+        return Mux(first, 0, was.damping + damps)
 
-    def pulses(self, m: Module, lane: str, was: Any, product: Signal) -> Signal:
+    def is_done(self, size: Value) -> Value:
+        """A READ found the weight, within trim_tol."""
+        return ~exceeds(size, self.transfer.trim_tol)
+
+    def pulses(self, damped: Value) -> Value:
         """Pulses of the next train: an undamped one diverges where a step is large."""
-        damped = Signal(len(product), name=f"{lane}_damped")
-        pulses = Signal(self.word.pulses, name=f"{lane}_pulses")
-        m.d.comb += [
-            damped.eq(product >> was.trim.damping),
-            pulses.eq(Mux(damped == 0, 1, Mux(damped > self.slots, self.slots, damped))),
-        ]
-        return pulses
+        return Mux(damped == 0, 1, Mux(exceeds(damped, self.slots), self.slots, damped))

@@ -29,6 +29,8 @@ class Wires:
     serial: Signal
     loaded: Signal
     """That pass is over, and what it wrote stands in the drivers."""
+    unfinished: Signal
+    """A column is still worked, by the last READ that counts them."""
     row: Signal
     attempts: Signal
     """SETs of this row that have been verified, or are to be now."""
@@ -49,6 +51,7 @@ class Wires:
             passing=Signal(name="passing"),
             serial=Signal(name="serial"),
             loaded=Signal(name="loaded"),
+            unfinished=Signal(name="some_unfinished"),
             row=Signal(row_bits(spec), name="row"),
             attempts=Signal(range(spec.transfer.prog_limit + 1), name="attempts"),
             trains=Signal(range(spec.transfer.trim_limit + 1), name="trains"),

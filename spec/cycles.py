@@ -18,7 +18,7 @@ ASK = 4
 """A phase: it is asked for, its selects, its request, its end is told; groups come one a cycle."""
 ASK_AND_ANSWER = 5
 """A phase with a window, or a strobe: the same, and the cycle in which `ready` is seen."""
-THROUGH = 4
+THROUGH = 6
 """A pass: from its last group to the drivers."""
 WEIGHT_BYTES = 2
 
@@ -134,7 +134,7 @@ def init(spec: TileSpec, rows: int) -> Cycles:
 
 def load(spec: TileSpec, attempts: int, trains: int) -> Cycles:
     """LOAD of a row whose packet is at the port: see `transfer_row`."""
-    taken = Cycles(passes=spec.columns, overhead=3)
+    taken = Cycles(passes=spec.columns, overhead=4)
     program = _program_and_trim(spec, attempts, trains)
     return _RANGE + taken + _JOURNAL + _read_zero(spec) + program
 
@@ -187,7 +187,7 @@ def _row_read(spec: TileSpec) -> Cycles:
     """A READ of the sequencer, until its codes are worked."""
     repeats = 1 << spec.converters.read_average_log2
     conversions = _convert(spec, spec.columns) * repeats
-    return _drive(_read_window(spec)) + conversions + Cycles(overhead=7)
+    return _drive(_read_window(spec)) + conversions + Cycles(overhead=9)
 
 
 def _read_window(spec: TileSpec) -> int:

@@ -302,7 +302,7 @@ def test_ranges_of_all_kinds_with_both_polarities_live() -> None:
     commands = [transfer(0, 2), load(1, WEIGHTS), init(2, 3), transfer(1, 3)]
     found, run = assert_equal(case(commands, bits=[0, 1, 1, 0]))
     assert found.answers == ["NONE"] * 4
-    assert run.visited >= set(State) - {State.READ_LOWER_BEFORE}
+    assert run.visited >= set(State) - {State.READ_LOWER_BEFORE, State.RESUME}
 
 
 SPECS: dict[str, dict[str, Any]] = {
@@ -389,7 +389,7 @@ def interrupted(what: str, states: list[State], kind: RangeKind, delays: Any) ->
 
 @pytest.mark.parametrize("kind", RangeKind)
 def test_a_soft_reset_in_any_state_and_a_resume(kind: RangeKind) -> None:
-    states = [state for state in State if state is not State.IDLE]
+    states = [state for state in State if state not in (State.IDLE, State.RESUME)]
     if kind is RangeKind.INIT:
         states = [State.JOURNAL, State.PRECHARGE, State.FLIP, State.ERASE, State.COMMIT]
     operations = interrupted("reset", states, kind, np.random.default_rng(2))
@@ -413,6 +413,15 @@ def test_soft_resets_at_any_cycle_also_of_what_was_resumed() -> None:
         operations += [transfer(0, 1, what="reset", delay=first)]
         operations += [resume(what="reset", delay=second), resume()]
     assert_equal(case(operations, lanes=4, masked=(1,), **THOROUGH))
+
+
+def test_a_soft_reset_and_an_abort_while_a_resume_looks_for_rows() -> None:
+    looks = State.RESUME
+    operations = [transfer(0, 3, what="reset", state=State.COMMIT, delay=1)]
+    operations += [resume(what="reset", state=looks), resume(what="abort", state=looks), resume()]
+    found, _ = assert_equal(case(operations, lanes=4))
+    rows = [kept.counters["rows"] for kept in found.kept if kept is not None]
+    assert rows == [1, 1, 2, 2]
 
 
 def test_random_choppers_draw_once_a_row_whatever_cuts_it() -> None:

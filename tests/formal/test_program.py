@@ -15,8 +15,6 @@ from amaranth.hdl import Cat, Fragment, Module, Mux, Signal, Value, signed
 
 import rtl.transfer
 import rtl.transfer_columns
-import rtl.transfer_program
-import rtl.transfer_trim
 from rtl.transfer_ports import State
 from spec.commands import Phase, RangeKind
 from tests.formal.claims import Claim
@@ -131,26 +129,24 @@ class Programs(RowTransfers):
         return done, negative
 
 
-PROGRAM, WAYS, TRIM = rtl.transfer_program, rtl.transfer_columns, rtl.transfer_trim
+WAYS = rtl.transfer_columns
 CLAIMS = [
     Claim("no_masked_column_is_set_or_reset", "neither selected nor given a step code",
-          WAYS, "masks.append(Mux(first_attempt, active_2[k],",
-          "masks.append(Mux(first_attempt, 1,"),
+          WAYS, "Mux(self.anew, active, was.on)", "Mux(self.anew, 1, was.on)"),
     Claim("no_converged_column_is_set_or_reset",
           "after a READ within prog_tol, or where W_pcm is left to the trim",
-          PROGRAM, "on.eq(was.program.on & (abs(difference) > transfer.prog_tol))",
-          "on.eq(was.program.on)"),
+          WAYS, "goes_on & ~(verifies & self.program.is_close(difference, minus))", "goes_on"),
     Claim("a_set_is_of_the_device_of_its_sign", "plus for a positive W_pcm, minus for a negative",
-          WAYS, "(one_2.program.target < 0)", "(one_2.program.target > 0)"),
+          WAYS, "minus.eq(known.target < 0)", "minus.eq(known.target >= 0)"),
     Claim("every_other_column_is_worked", "all that are enabled and not done",
           WAYS, "(wires.attempts == 0)", "(wires.attempts == 1)"),
     Claim("a_trim_charges_by_residual_xor_bit", "if and only if r > 0, XOR the row's bit",
-          WAYS, "(was.trim.residual > 0) ^ ports.polarity_bit", "(was.trim.residual > 0)"),
+          WAYS, "lane.positive ^ ports.polarity_bit", "lane.positive"),
     Claim("a_trim_is_of_every_column_not_done_or_masked",
           "a column is done from a READ within trim_tol on",
-          TRIM, "Mux(first, active, was.trim.on)", "active"),
+          WAYS, "Mux(self.anew, active, was.on)", "active"),
 ]  # fmt: skip
-BOUNDED, DAMAGED, WITNESSES = 60, 60, 60
+BOUNDED, DAMAGED, WITNESSES = 76, 76, 76
 """Depths in cycles: up to the second attempt's SET, or the second train."""
 USERS = (rtl.transfer, rtl.transfer_columns)
 

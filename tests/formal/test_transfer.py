@@ -13,13 +13,17 @@ from amaranth.hdl import Cat, Fragment, Module, Signal
 import rtl.journal
 import rtl.transfer
 import rtl.transfer_columns
+import rtl.transfer_groups
 import rtl.transfer_reads
+from rtl.transfer_groups import STAGES
 from rtl.transfer_ports import State
 from spec.commands import Error, Phase, RangeKind
 from tests.formal.claims import Claim
 from tests.formal.sequencer import CODES, REST, RowTransfers, one_of, tiny
 
-WITHOUT_JOURNAL = (State.READ_LOWER_BEFORE, State.READ_ALL, State.JOURNAL, State.TAKE_WEIGHTS)
+WITHOUT_JOURNAL = (
+    State.READ_LOWER_BEFORE, State.READ_ALL, State.JOURNAL, State.TAKE_WEIGHTS, State.RESUME,
+)  # fmt: skip
 WORKING = (State.READ_ZERO, State.READ_LOWER_BEFORE, State.READ_ALL, State.JOURNAL)
 BEFORE_FLIP = (*WITHOUT_JOURNAL, State.IDLE, State.READ_ZERO, State.PRECHARGE, State.FLIP)
 
@@ -96,14 +100,15 @@ class Transfers(RowTransfers):
         writes = Cat(sequencer.trim_write, sequencer.select_write, sequencer.set_write).any()
         self.always(m, "no_driver_is_written_during_a_phase", ~(in_hand | taken) | ~writes)
         # Of a mark the lowest bits: `valid`, `last`.
-        marks = [inside[f"mark_{stage}"] for stage in (1, 2, 3)]
+        marks = [inside[f"mark_{stage}"] for stage in range(1, STAGES + 1)]
         lasts = [mark[0] & mark[1] for mark in marks]
         reading, zero, loaded = inside["reading"], inside["zero"], inside["loaded"]
         arrived, gone, resting = inside["arrived"], inside["gone"], inside["reads_state"] == REST
         codes = inside["reads_state"] == CODES
         init = (sequencer.state == State.JOURNAL) & (self.journal.kind == RangeKind.INIT)
         loads = one_of(sequencer.state, (State.ERASE, State.SET, State.TRIM_PULSE)) | init
-        on_the_way = lasts[0] + lasts[1] + lasts[2]
+        on_the_way = sum(lasts[1:], start=lasts[0])
+        idle = sequencer.state == State.IDLE
         read, passed = due + on_the_way + arrived, (~gone & ~loaded) + on_the_way + loaded
         none = (on_the_way == 0) & ~loaded
         follows = [
@@ -117,11 +122,14 @@ class Transfers(RowTransfers):
             ~loads | (passed == 1) & ~due,
             reading | loads | none & ~due,
             ~gone | loads | (sequencer.state == State.PRECHARGE),
-            ~writes | marks[2][0],
+            ~(sequencer.trim_write | sequencer.select_write) | marks[3][0],
+            ~sequencer.set_write | marks[4][0],
+            ~inside["reads"] | reading | idle,
+            ~(reading & ~resting) | inside["reads"],
         ]
         # Behind the last of a pass or a READ comes nothing.
         behind = [mark[0] for mark in marks]
-        follows += [~(lasts[2]) | ~(behind[0] | behind[1]), ~lasts[1] | ~behind[0]]
+        follows += [~lasts[k] | ~Cat(behind[:k]).any() for k in range(1, STAGES)]
         follows += [~loaded | ~Cat(behind).any()]
         self.always(m, "one_pass_at_a_time", Cat(follows).all())
 
@@ -168,7 +176,7 @@ class Transfers(RowTransfers):
 
 
 TRANSFER, JOURNAL = rtl.transfer, rtl.journal
-COLUMNS, READS = rtl.transfer_columns, rtl.transfer_reads
+GROUPS, READS = rtl.transfer_groups, rtl.transfer_reads
 CLAIMS = [
     Claim("no_journal_before_it_is_written", "while a row's weights are read, or come",
           JOURNAL, "[self.valid.eq(0), self.next_row.eq(self.row + 1)]",
@@ -200,7 +208,7 @@ CLAIMS = [
           "ports.phase.payload.swap.eq(ports.journal.p_new)"),
     Claim("no_driver_is_written_during_a_phase",
           "the sequencer writes no pulses, no select and no step code from taking to done",
-          COLUMNS, "with m.If(wires.passing & through):",
+          GROUPS, "with m.If(wires.passing & through):",
           "with m.If(wires.passing & marks[2].valid & marks[2].last):"),
     Claim("one_pass_at_a_time",
           "the invariant: one group is the last of a READ or a pass, nothing comes behind it, and "
@@ -236,7 +244,7 @@ CLAIMS = [
           TRANSFER, "(journal.next_row <= journal.last_row)",
           "(journal.next_row < self.spec.rows)"),
 ]  # fmt: skip
-INDUCTION, DAMAGED, WITNESSES = 6, 30, 48
+INDUCTION, DAMAGED, WITNESSES = 6, 36, 66
 """Depths in cycles: an INIT of a row takes 21, a TRANSFER of one 44."""
 USERS = (rtl.transfer, rtl.transfer_columns)
 

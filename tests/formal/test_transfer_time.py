@@ -20,6 +20,7 @@ import rtl.transfer_program
 import rtl.transfer_reads
 import rtl.transfer_steps
 import rtl.transfer_trim
+from rtl.transfer_groups import STAGES
 from rtl.transfer_ports import State
 from spec.commands import Error, RangeKind
 from tests.formal.claims import Claim
@@ -30,8 +31,8 @@ SPEC = tiny(prog_limit=2)
 PROG, TRIM = SPEC.transfer.prog_limit, SPEC.transfer.trim_limit
 ASK = WAIT + 1 + PHASE
 """From the first cycle that asks until the one in which the phase is done."""
-GROUP = 4
-"""A column's way: three stages, and the cycle in which it is told."""
+GROUP = STAGES + 1
+"""A column's way, and the cycle in which it is told."""
 READ = 1 + ASK + ASK + (LATE + GROUP + 1)
 """The cycle of rest, the drive phase, one conversion, the codes."""
 PASS = GROUP + ASK
@@ -43,7 +44,7 @@ TRIM_STEPS = 2 + 2 * TRIM
 PROGRAM_STEPS = TRIM_STEPS + 3 * PROG
 BEFORE = {
     State.READ_LOWER: 0, State.FLIP: 1, State.PRECHARGE: 2, State.JOURNAL: 4, State.READ_ALL: 5,
-    State.READ_LOWER_BEFORE: 6, State.TAKE_WEIGHTS: 8,
+    State.READ_LOWER_BEFORE: 6, State.TAKE_WEIGHTS: 8, State.RESUME: 8,
 }  # fmt: skip
 """States before the programming, in steps to it; READ_ZERO comes with a journal and without."""
 COUNTED = (
@@ -51,8 +52,10 @@ COUNTED = (
     State.COMMIT,
 )  # fmt: skip
 BEGINNING = (State.READ_LOWER,)
-WITHOUT_JOURNAL = (State.READ_LOWER_BEFORE, State.READ_ALL, State.JOURNAL, State.TAKE_WEIGHTS)
-ROW = PROGRAM_STEPS + 8
+WITHOUT_JOURNAL = (
+    State.READ_LOWER_BEFORE, State.READ_ALL, State.JOURNAL, State.TAKE_WEIGHTS, State.RESUME,
+)  # fmt: skip
+ROW = PROGRAM_STEPS + 9
 """Steps of a row: 3 an attempt, 2 a train, and these; TAKE_WEIGHTS is the host's."""
 STEPS = ROW * SPEC.rows
 BOUND = STEPS * STATE_CYCLES
@@ -74,7 +77,7 @@ class Bounded(RowTransfers):
         state, busy = sequencer.state, sequencer.busy
         waits, spent_on = Signal(range(WAIT + 2)), Signal(range(PHASE + 2))
         late, spent = Signal(range(LATE + 2)), Signal(range(STATE_CYCLES + 2))
-        on_host = state == State.TAKE_WEIGHTS
+        on_host, looks = state == State.TAKE_WEIGHTS, state == State.RESUME
         asks = sequencer.phase.valid & ~sequencer.phase.ready
         m.d.sync += [
             waits.eq(Mux(asks & ~reset, waits + 1, 0)),
@@ -118,10 +121,11 @@ class Bounded(RowTransfers):
             one_of(inside["fsm_state"], inside.codes.values()),
             implies(one_of(state, COUNTED), self._within(state)),
             implies(on_host, cycles == 0),
-            implies(busy & ~on_host & ~self.journal.valid & (self.journal.kind != RangeKind.LOAD),
+            implies(busy & ~on_host & ~looks & ~self.journal.valid
+                    & (self.journal.kind != RangeKind.LOAD),
                     self.journal.next_row <= self.journal.last_row),
-            implies(self.journal.kind == RangeKind.LOAD,
-                    self.journal.valid | (self.journal.next_row < SPEC.rows) | ~busy | on_host),
+            implies(busy & ~on_host & ~looks & (self.journal.kind == RangeKind.LOAD),
+                    self.journal.valid | (self.journal.next_row < SPEC.rows)),
             implies(one_of(state, WITHOUT_JOURNAL), ~self.journal.valid),
             implies(one_of(state, (*COUNTED, State.PRECHARGE, State.FLIP)), self.journal.valid),
         ]  # fmt: skip
@@ -178,11 +182,13 @@ class Bounded(RowTransfers):
         sequencer, inside, journal = self.sequencer, self.inside, self.journal
         state, reads = sequencer.state, inside["reads_state"]
         reading, loaded, arrived = inside["reading"], inside["loaded"], inside["arrived"]
-        marks = [inside[f"mark_{stage}"][:2].all() for stage in (1, 2, 3)]
+        marks = [inside[f"mark_{stage}"][:2].all() for stage in range(1, STAGES + 1)]
         asking = Mux(self.in_hand, PHASE + 1 - spent_on, ASK - waits)
         codes = LATE + GROUP + 1
-        way = Mux(marks[0], 3, Mux(marks[1], 2, 1))
-        on_the_way = marks[0] + marks[1] + marks[2]
+        way: Any = Const(1)
+        for stage in range(STAGES - 1, 0, -1):
+            way = Mux(marks[stage - 1], STAGES + 1 - stage, way)
+        on_the_way = sum(marks[1:], start=marks[0])
         come = Mux(self.due, codes - late, Mux(arrived | self.zero, 1, way + 1))
         left: Any = Const(1)
         passing = Mux(loaded, 0, Mux(on_the_way != 0, way, GROUP))
@@ -210,6 +216,8 @@ class Bounded(RowTransfers):
             implies(reading & (reads != REST), self.zero == inside["zero"]),
             implies(loads | init, (passed == 1) & ~self.due),
             reading | loads | init | (none & ~self.due),
+            implies(inside["reads"], reading | ~sequencer.busy),
+            implies(reading & (reads != REST), inside["reads"]),
             implies(gone, loads | init | (state == State.PRECHARGE)),
         ]  # fmt: skip
         return left, parts
