@@ -1,28 +1,32 @@
 """Raw codes to codes, a group a cycle: offsets with dither, READ's average, auto-zero.
 
 A set of conversions begins with `start` and its `use`. Groups come as the macro gives them, without
-back-pressure; two cycles later `o` gives a group of codes: of every conversion of a FORWARD or a
-BACKWARD, of the last one of a READ, of none of a zero or an auto-zero.
+back-pressure; LATENCY cycles later `o` gives a group of codes: of every conversion of a FORWARD or
+a BACKWARD, of the last one of a READ, of none of a zero or an auto-zero. A group comes again, in
+the next conversion, at least CONVERSION_CYCLES after: what it adds to has been written then.
 """
 
 from __future__ import annotations
 
 from enum import IntEnum
+from itertools import pairwise
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, signed
-from amaranth.lib import wiring
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
+from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from rtl import neuron
-from rtl.formats import round_half_even, saturate
+from rtl.channel_memory import ChannelMemory, Kept
+from rtl.converter_lane import KIND, ConverterLane, raw_bits
 from rtl.phase import groups, index_bits
-from rtl.window import GroupMemory, window_signature
-from spec.formats import Signed
 from spec.tile import TileSpec
 
 CODE_BITS = 16
 """Codes leave sign-extended to what a host reads."""
+LATENCY = 4
+"""From raw codes to codes: the memory, its second register, the sum, the code."""
+CONVERSION_CYCLES = 3
+"""From a group to the same one of the next conversion at least: rtl/phase.py's ASK."""
 
 
 class Use(IntEnum):
@@ -77,57 +81,22 @@ class Dither(wiring.Component):
         return m
 
 
-class Corrector(wiring.Component):
-    """One raw code to sat(raw - offset), the offset in 2^-fraction_bits LSB; a rail stays a rail.
-
-    No register. `at_rail` says that the raw code stands at a rail.
-    """
-
-    raw: Signal
-    offset: Signal
-    dither: Signal
-    code: Signal
-    at_rail: Signal
-
-    def __init__(self, format: Signed, fraction_bits: int) -> None:
-        """Offsets are signed, of format.bits + fraction_bits bits."""
-        self.format, self.fraction_bits = format, fraction_bits
-        super().__init__(
-            {
-                "raw": In(signed(format.bits)),
-                "offset": In(signed(format.bits + fraction_bits)),
-                "dither": In(max(1, fraction_bits)),
-                "code": Out(signed(format.bits)),
-                "at_rail": Out(1),
-            }
-        )
-
-    def elaborate(self, platform: object) -> Module:
-        """Two adders and the saturation."""
-        m = Module()
-        shift = Signal(signed(self.format.bits + 2))
-        exact = Signal(signed(self.format.bits + 3))
-        m.d.comb += [
-            shift.eq((self.dither - self.offset) >> self.fraction_bits),
-            exact.eq(self.raw + shift),
-            self.at_rail.eq((self.raw == self.format.low) | (self.raw == self.format.high)),
-            self.code.eq(Mux(self.at_rail, self.raw, saturate(exact, self.format))),
-        ]
-        return m
-
-
-def raw_bits(spec: TileSpec) -> int:
-    """Width of a raw code at the pins: the widest converter's."""
-    return max(spec.forward_code.bits, spec.backward_code.bits, spec.weight_code.bits)
+def ones(bits: Value) -> Value:
+    """How many bits are 1, as a tree."""
+    counts: list[Value] = list(bits)
+    while len(counts) > 1:
+        counts.append(counts.pop(0) + counts.pop(0))
+    return counts[0]
 
 
 class Converter(wiring.Component):
     """All conversions of a tile; see the head of the file.
 
     `beat` announces `group` of raw codes, sign-extended; `last`, that it is the side's last group;
-    `conversion_last`, that the conversion is the last of its set. `o_slopes` says where errors pass
-    the neurons (`segment_passes` is their table, where the tile has one), `o_rails` how many raw
-    codes of a FORWARD or BACKWARD stand at a rail. The windows are used while idle.
+    `conversion_last`, that the conversion is the last of its set. `o_ends` comes a cycle before the
+    last group of codes. `o_slopes` says where errors pass the neurons (`segment_passes` is their
+    table, where the tile has one), `o_rails` how many raw codes of a FORWARD or BACKWARD stood at a
+    rail since its start, those of the present group among them. The windows are used while idle.
     """
 
     start: Signal
@@ -145,6 +114,7 @@ class Converter(wiring.Component):
     o_use: Signal
     o_group: Signal
     o_last: Signal
+    o_ends: Signal
     o_codes: Signal
     o_slopes: Signal
     o_rails: Signal
@@ -152,14 +122,13 @@ class Converter(wiring.Component):
     backward_window: Any
 
     def __init__(self, spec: TileSpec) -> None:
-        """Offsets, sums and zeros lie in memories of a group a word."""
+        """Offsets, sums and zeros lie in one memory of a group a word."""
         self.spec = spec
         self.lanes = spec.converters.lanes
-        self.row_groups, self.column_groups = groups(spec, spec.rows), groups(spec, spec.columns)
+        self.memory = ChannelMemory(spec)
         fraction_bits, segments = spec.converters.calibration_log2, spec.neurons.segments
-        group_bits = index_bits(max(self.row_groups, self.column_groups))
-        forward_bits = spec.forward_code.bits + fraction_bits
-        backward_bits = spec.backward_code.bits + fraction_bits
+        group_bits = index_bits(max(groups(spec, spec.rows), groups(spec, spec.columns)))
+        windows = self.memory.signature.members
         super().__init__(
             {
                 "start": In(1),
@@ -177,131 +146,154 @@ class Converter(wiring.Component):
                 "o_use": Out(USE_BITS),
                 "o_group": Out(group_bits),
                 "o_last": Out(1),
+                "o_ends": Out(1),
                 "o_codes": Out(self.lanes * CODE_BITS),
                 "o_slopes": Out(self.lanes),
-                "o_rails": Out(range(self.lanes + 1)),
-                "forward_window": In(window_signature(spec.columns, forward_bits)),
-                "backward_window": In(window_signature(spec.rows, backward_bits)),
+                "o_rails": Out(range(max(spec.rows, spec.columns) + 1)),
+                "forward_window": windows["forward_window"],
+                "backward_window": windows["backward_window"],
             }
         )
 
     def elaborate(self, platform: object) -> Module:
-        """A register of raw codes, then sums or corrections, then a register of codes."""
+        """What comes along with a group, a register a step; the memory; a lane a channel."""
         m = Module()
-        spec, lanes = self.spec, self.lanes
-        converters = spec.converters
-        fraction_bits, average = converters.calibration_log2, converters.read_average_log2
-        forward_bits = spec.forward_code.bits + fraction_bits
-        backward_bits = spec.backward_code.bits + fraction_bits
-        sum_bits = spec.weight_code.bits + average
+        m.submodules.memory = memory = self.memory
+        connect(m, flipped(self.forward_window), memory.forward_window)
+        connect(m, flipped(self.backward_window), memory.backward_window)
+        beat = data.StructLayout(
+            {
+                "valid": 1,
+                "use": USE_BITS,
+                "kind": KIND,
+                "group": len(self.group),
+                "last": 1,
+                "gives": 1,
+            }
+        )
+        # Steps by what stands there: a word asked for, found; an operand beside it; a sum.
+        names = ("asked", "found", "taken", "summed")
+        steps: list[Any] = [Signal(beat, name=name) for name in names]
+        asked, found, taken, summed = steps
+        for before, after in pairwise(steps):
+            m.d.sync += after.eq(before)
 
-        m.submodules.forward_offsets = forward = GroupMemory(spec.columns, forward_bits, lanes)
-        m.submodules.backward_offsets = backward = GroupMemory(spec.rows, backward_bits, lanes)
-        m.submodules.sums = sums = GroupMemory(spec.columns, sum_bits, lanes)
-        m.submodules.zeros = zeros = GroupMemory(spec.columns, sum_bits, lanes)
-        connect(m, flipped(self.forward_window), forward.window)
-        connect(m, flipped(self.backward_window), backward.window)
-        memories = (forward, backward, sums, zeros)
-
-        # The first stage holds the raw codes while the memories are read.
-        use = Signal(USE_BITS)
-        first = Signal()
-        raw, mask = Signal.like(self.raw), Signal(lanes)
-        valid, last, set_last = Signal(), Signal(), Signal()
-        group = Signal.like(self.group)
+        use, first = Signal(USE_BITS), Signal()
         with m.If(self.start):
             m.d.sync += [use.eq(self.use), first.eq(1)]
-        with m.Elif(valid & last):
+        with m.Elif(self.beat & self.last):
             m.d.sync += first.eq(0)
-        enabled = Array(
-            Const(0, lanes) | self.column_enable[place * lanes : (place + 1) * lanes]
-            for place in range(self.column_groups)
-        )
-        rows_side = (use == Use.BACKWARD) | (use == Use.AUTO_ZERO_ROWS)
-        m.d.sync += [
-            valid.eq(self.beat),
-            raw.eq(self.raw),
-            group.eq(self.group),
-            last.eq(self.last),
-            set_last.eq(self.conversion_last),
-            mask.eq(Mux(rows_side, ~Const(0, lanes), enabled[self.group])),
-        ]
-        for memory in memories:
-            m.d.comb += [memory.read_group.eq(self.group), memory.write_group.eq(group)]
+        vector = (use == Use.FORWARD) | (use == Use.BACKWARD)
         m.d.comb += [
-            forward.write.eq(valid & (use == Use.AUTO_ZERO_COLUMNS)),
-            backward.write.eq(valid & (use == Use.AUTO_ZERO_ROWS)),
-            sums.write.eq(valid & (use == Use.READ)),
-            zeros.write.eq(valid & (use == Use.READ_ZERO)),
+            asked.valid.eq(self.beat),
+            asked.use.eq(use),
+            asked.kind.scaled.eq(vector),
+            asked.kind.turned.eq(vector | (use == Use.READ)),
+            asked.kind.backward.eq(use == Use.BACKWARD),
+            asked.kind.zero.eq(first & (use == Use.READ_ZERO)),
+            asked.group.eq(self.group),
+            asked.last.eq(self.last),
+            asked.gives.eq(self.beat & (vector | (use == Use.READ) & self.conversion_last)),
         ]
+        blank = Signal(self.lanes)
+        self._places(m, asked, found, first)
+        mask = self._mask(m, use)
+        begins = Signal()
+        accumulates = ~vector & (use != Use.READ)
+        m.d.sync += begins.eq(self.beat & first & accumulates)
 
         codes, slopes, rails = [], [], []
-        for lane in range(lanes):
-            name = f"lane_{lane}"
-            code = Signal(signed(CODE_BITS), name=f"{name}_code")
-            slope, at_rail = Signal(name=f"{name}_slope"), Signal(name=f"{name}_at_rail")
-            values = {}
-            for what, memory in zip(("forward", "backward", "sum", "zero"), memories, strict=True):
-                value = Signal(signed(memory.bits), name=f"{name}_{what}")
-                m.d.comb += value.eq(memory.value.word_select(lane, memory.bits))
-                values[what] = value
-            lane_raw = Signal(signed(raw_bits(spec)), name=f"{name}_raw")
-            m.d.comb += lane_raw.eq(Mux(mask[lane], raw.word_select(lane, raw_bits(spec)), 0))
-            for memory, what in zip(memories, values, strict=True):
-                added = Signal(signed(memory.bits), name=f"{name}_{what}_added")
-                m.d.comb += added.eq(Mux(first, 0, values[what]) + lane_raw)
-                m.d.comb += memory.data.word_select(lane, memory.bits).eq(added)
-                if what == "sum":
-                    summed = added
-            total = Signal(signed(sum_bits + 1), name=f"{name}_total")
-            m.d.comb += total.eq(summed - values["zero"])
-            mean = round_half_even(m, total, average, f"{name}_mean")
-            corrected = {}
-            for what, format in (("forward", spec.forward_code), ("backward", spec.backward_code)):
-                corrector = Corrector(format, fraction_bits)
-                m.submodules[f"{name}_{what}_corrector"] = corrector
-                m.d.comb += [
-                    corrector.raw.eq(lane_raw),
-                    corrector.offset.eq(values[what]),
-                    corrector.dither.eq(getattr(self, f"{what}_dither")),
-                ]
-                corrected[what] = corrector
-            with m.Switch(use):
-                with m.Case(Use.FORWARD):
-                    value = corrected["forward"].code
-                    m.d.comb += [
-                        code.eq(Mux(mask[lane], value, 0)),
-                        at_rail.eq(corrected["forward"].at_rail),
-                    ]
-                with m.Case(Use.BACKWARD):
-                    m.d.comb += [
-                        code.eq(corrected["backward"].code),
-                        at_rail.eq(corrected["backward"].at_rail),
-                    ]
-                with m.Default():
-                    m.d.comb += code.eq(saturate(mean, spec.weight_code))
-            if spec.neurons.segments:
-                passes = neuron.segment_slope(code, spec.forward_code, self.segment_passes)
-            else:
-                passes = neuron.slope(code, spec.forward_code)
-            m.d.comb += slope.eq(passes)
+        for number in range(self.lanes):
+            name = f"lane_{number}"
+            m.submodules[name] = lane = ConverterLane(self.spec, memory.bits)
+            raw = self.raw.word_select(number, raw_bits(self.spec)).as_signed()
+            live = Signal(name=f"{name}_live")
+            code = Signal(CODE_BITS, name=f"{name}_code")
+            m.d.sync += [live.eq(mask[number]), lane.raw.eq(Mux(mask[number], raw, 0))]
+            m.d.comb += [
+                lane.dither.eq(Mux(found.kind.backward, self.backward_dither, self.forward_dither)),
+                lane.value.eq(memory.value.word_select(number, memory.bits)),
+                lane.of_raw.eq(found.kind),
+                lane.of_sum.eq(taken.kind),
+                lane.of_code.eq(summed.kind),
+                # A rail stays one; of a masked channel all codes are 0; a sum begins.
+                blank[number].eq(found.valid & (lane.rail | ~live | begins)),
+                memory.data.word_select(number, memory.bits).eq(lane.data),
+                code.eq(lane.code),
+            ]
+            if self.spec.neurons.segments:
+                m.d.comb += lane.segment_passes.eq(self.segment_passes)
             codes.append(code)
-            slopes.append(slope)
-            rails.append(at_rail)
-
-        # Lanes beyond the last row are no codes.
-        rows_left = spec.rows % lanes
-        beyond = Signal(lanes)
-        if rows_left:
-            m.d.comb += beyond.eq(Mux(last & rows_side, ~Const((1 << rows_left) - 1, lanes), 0))
-        gives = (use == Use.FORWARD) | (use == Use.BACKWARD) | ((use == Use.READ) & set_last)
+            slopes.append(lane.slope)
+            rails.append(lane.rail)
+        m.d.comb += [
+            memory.blank.eq(blank),
+            memory.write.eq(taken.valid & ~taken.kind.scaled),
+        ]
+        m.d.comb += self.o_ends.eq(summed.gives & summed.last)
         m.d.sync += [
-            self.o_valid.eq(valid & gives),
-            self.o_use.eq(use),
-            self.o_group.eq(group),
-            self.o_last.eq(last),
+            self.o_valid.eq(summed.gives),
+            self.o_use.eq(summed.use),
+            self.o_group.eq(summed.group),
+            self.o_last.eq(summed.last),
             self.o_codes.eq(Cat(*codes)),
             self.o_slopes.eq(Cat(*slopes)),
-            self.o_rails.eq(sum((Cat(*rails) & ~beyond)[lane] for lane in range(lanes))),
         ]
+        self._count(m, Cat(*rails) & found.valid.replicate(self.lanes))
         return m
+
+    def _places(self, m: Module, asked: Any, found: Any, first: Signal) -> None:
+        """Where a group is read, and where it is written two cycles later."""
+        memory, place = self.memory, self.memory.first
+        reads, writes = Signal.like(memory.read), Signal.like(memory.read)
+        with m.Switch(asked.use):
+            with m.Case(Use.BACKWARD, Use.AUTO_ZERO_ROWS):
+                m.d.comb += reads.eq(place[Kept.BACKWARD_OFFSETS])
+            with m.Case(Use.FORWARD, Use.AUTO_ZERO_COLUMNS):
+                m.d.comb += reads.eq(place[Kept.FORWARD_OFFSETS])
+            with m.Case(Use.READ_ZERO):
+                m.d.comb += reads.eq(place[Kept.ZEROS])
+            with m.Default():
+                # The sum goes on from the zero.
+                m.d.comb += reads.eq(Mux(first, place[Kept.ZEROS], place[Kept.SUMS]))
+        with m.Switch(found.use):
+            with m.Case(Use.AUTO_ZERO_ROWS):
+                m.d.comb += writes.eq(place[Kept.BACKWARD_OFFSETS])
+            with m.Case(Use.AUTO_ZERO_COLUMNS):
+                m.d.comb += writes.eq(place[Kept.FORWARD_OFFSETS])
+            with m.Case(Use.READ_ZERO):
+                m.d.comb += writes.eq(place[Kept.ZEROS])
+            with m.Default():
+                m.d.comb += writes.eq(place[Kept.SUMS])
+        m.d.comb += memory.read.eq(reads + asked.group)
+        m.d.sync += memory.write_place.eq(writes + found.group)
+
+    def _mask(self, m: Module, use: Signal) -> Signal:
+        """Which lanes of the group that comes are channels, and enabled."""
+        spec, lanes = self.spec, self.lanes
+        mask = Signal(lanes)
+        enabled = Signal(lanes << len(self.group))
+        m.d.comb += enabled.eq(self.column_enable)
+        with m.If((use == Use.BACKWARD) | (use == Use.AUTO_ZERO_ROWS)):
+            m.d.comb += mask.eq(~Const(0, lanes))
+            if rows_left := spec.rows % lanes:
+                with m.If(self.last):
+                    m.d.comb += mask.eq((1 << rows_left) - 1)
+        with m.Else():
+            m.d.comb += mask.eq(enabled.word_select(self.group, lanes))
+        return mask
+
+    def _count(self, m: Module, rails: Value) -> None:
+        """Rails of a vector: a group's with its codes."""
+        held, parts = Signal(self.lanes), range(0, self.lanes, 8)
+        counts = [Signal(range(9), name=f"rails_{part}") for part in parts]
+        m.d.sync += held.eq(rails)
+        for first, count in zip(parts, counts, strict=True):
+            m.d.sync += count.eq(ones(held[first : first + 8]))
+        total = counts[0]
+        for count in counts[1:]:
+            total = total + count
+        with m.If(self.start):
+            m.d.sync += self.o_rails.eq(0)
+        with m.Else():
+            m.d.sync += self.o_rails.eq(self.o_rails + total)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from amaranth.hdl import Const, Module, Mux, Shape, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Shape, Signal, Value
 
 from spec.formats import Signed
 
@@ -20,9 +20,19 @@ def round_half_even(m: Module, value: Signal, shift: int, name: str) -> Signal:
     return result
 
 
-def saturate(value: Signal, code: Signed) -> Value:
-    """A value limited to a signed format."""
-    return Mux(value < code.low, code.low, Mux(value > code.high, code.high, value))
+def fits(value: Value, code: Signed) -> Value:
+    """Whether a signed value is one of a signed format: its bits from the sign's place on agree."""
+    high = value[code.bits - 1 :]
+    return high.all() | ~high.any()
+
+
+def saturate(value: Value, code: Signed) -> Value:
+    """A signed value limited to a signed format; no comparison, hence no carry."""
+    if len(value) <= code.bits:
+        return value
+    negative = value[-1]
+    limit = Cat((~negative).replicate(code.bits - 1), negative)
+    return Mux(fits(value, code), value[: code.bits], limit).as_signed()
 
 
 def exceeds(value: Value, constant: int) -> Value:

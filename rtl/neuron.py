@@ -20,7 +20,8 @@ from spec.tile import COLUMN_SHIFT
 
 def slope(value: Value, code: Signed) -> Value:
     """Whether the clipped ReLU has slope one at a FORWARD code: above zero and below the clip."""
-    return (value > 0) & (value < code.high)
+    magnitude = value[: code.bits - 1]
+    return ~value[code.bits - 1] & magnitude.any() & ~magnitude.all()
 
 
 class Activation(wiring.Component):
@@ -65,7 +66,8 @@ def segment_slope(value: Value, code: Signed, passes: Signal) -> Value:
     number, within = place(value, code, exact_log2(len(passes)))
     before = Cat(Const(0, 1), passes[:-1])
     inside = within.any() | before.bit_select(number, 1)
-    return passes.bit_select(number, 1) & inside & (value < code.high)
+    high = value[: code.bits - 1].all() & ~value[code.bits - 1]
+    return passes.bit_select(number, 1) & inside & ~high
 
 
 class Segments(wiring.Component):

@@ -426,7 +426,6 @@ class Tile(wiring.Component):
         drive, converter, lanes = self.drive, self.converter, self.spec.converters.lanes
         working = transfer.busy
         read_use = Mux(transfer.read_zero, Use.READ_ZERO, Use.READ)
-        rails = Signal(range(max(spec.rows, spec.columns) + 1))
         m.d.comb += [
             drive.ready.eq(self.macro_ready),
             drive.convert_valid.eq(self.convert_valid),
@@ -444,15 +443,12 @@ class Tile(wiring.Component):
             # before leaves no trace of it.
             self.forward_dither.next.eq(controller.finish & (converter.o_use == Use.FORWARD)),
             self.backward_dither.next.eq(controller.finish & (converter.o_use == Use.BACKWARD)),
-            controller.convert_out.eq(converter.o_valid & converter.o_last & ~working),
+            # The result is finished with its last codes.
+            controller.convert_out.eq(converter.o_ends & ~working),
             transfer.read.valid.eq(converter.o_valid & working),
             transfer.read.group.eq(converter.o_group),
         ]
-        m.d.sync += self.bank.saturated.count.eq(Mux(controller.finish, rails, 0))
-        with m.If(converter.start | soft_reset):
-            m.d.sync += rails.eq(0)
-        with m.Elif(converter.o_valid):
-            m.d.sync += rails.eq(rails + converter.o_rails)
+        m.d.sync += self.bank.saturated.count.eq(Mux(controller.finish, converter.o_rails, 0))
         for lane in range(lanes):
             code = converter.o_codes.word_select(lane, 16)
             bits = spec.weight_code.bits

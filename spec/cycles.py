@@ -18,6 +18,8 @@ ASK = 4
 """A phase: it is asked for, its selects, its request, its end is told; groups come one a cycle."""
 ASK_AND_ANSWER = 5
 """A phase with a window, or a strobe: the same, and the cycle in which `ready` is seen."""
+CODES = 4
+"""From a group of raw codes to its codes: rtl/converter.py's LATENCY."""
 THROUGH = 6
 """A pass: from its last group to the drivers."""
 WEIGHT_BYTES = 2
@@ -83,14 +85,15 @@ def _pass(cycles: int) -> Cycles:
 def forward(spec: TileSpec, polarities: int = 1) -> Cycles:
     """FORWARD with rows of one polarity live, or of both."""
     window = spec.row_code.high
-    # The command, its check, the vector; a set of conversions begins; two stages, the result, the
-    # answer.
-    return _drive(window) * polarities + _convert(spec, spec.columns) + Cycles(overhead=7)
+    # The command, the vector; a set of conversions begins; its codes' steps; the answer.
+    begin_and_end = Cycles(overhead=3 + CODES)
+    return _drive(window) * polarities + _convert(spec, spec.columns) + begin_and_end
 
 
 def backward(spec: TileSpec) -> Cycles:
     """BACKWARD: one phase, whatever the polarities."""
-    return _drive(spec.column_code.high) + _convert(spec, spec.rows) + Cycles(overhead=7)
+    drive, convert = _drive(spec.column_code.high), _convert(spec, spec.rows)
+    return drive + convert + Cycles(overhead=3 + CODES)
 
 
 def update(spec: TileSpec, polarities: int = 1, new_vectors: int = 0) -> Cycles:
@@ -102,7 +105,7 @@ def update(spec: TileSpec, polarities: int = 1, new_vectors: int = 0) -> Cycles:
 def read(spec: TileSpec) -> Cycles:
     """READ of a row: its zero, its drive phase, its conversions."""
     conversions = _convert(spec, spec.columns) * (2 << spec.converters.read_average_log2)
-    return conversions + _drive(_read_window(spec)) + Cycles(overhead=7)
+    return conversions + _drive(_read_window(spec)) + Cycles(overhead=3 + CODES)
 
 
 def calibrate(spec: TileSpec) -> Cycles:
@@ -187,7 +190,7 @@ def _row_read(spec: TileSpec) -> Cycles:
     """A READ of the sequencer, until its codes are worked."""
     repeats = 1 << spec.converters.read_average_log2
     conversions = _convert(spec, spec.columns) * repeats
-    return _drive(_read_window(spec)) + conversions + Cycles(overhead=9)
+    return _drive(_read_window(spec)) + conversions + Cycles(overhead=7 + CODES)
 
 
 def _read_window(spec: TileSpec) -> int:

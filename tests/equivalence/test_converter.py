@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from golden.digital import converter, neuron
-from rtl.converter import Converter, Dither, Use, raw_bits
+from rtl.converter import CONVERSION_CYCLES, LATENCY, Converter, Dither, Use, raw_bits
 from spec.tile import ConverterSpec, TileSpec
 from tests.equivalence.bench import simulate
 
@@ -88,7 +88,7 @@ def rtl_conversions(case: Case):
     """Per vector its use and codes; rails; slopes of FORWARDs; the offsets at the end."""
     spec, lanes, stalls = case.spec, case.spec.converters.lanes, random.Random(case.seed)
     top, out, rails, slopes, offsets = Bench(spec), [], [0], [], []
-    block, done = top.converter, []
+    block, done, ending = top.converter, [], [0]
 
     async def feed(ctx) -> None:
         ctx.set(block.column_enable, packed(case.enabled, 1))
@@ -97,6 +97,7 @@ def rtl_conversions(case: Case):
             ctx.set(block.start, 1)
             await ctx.tick()
             ctx.set(block.start, 0)
+            await ctx.tick().repeat(CONVERSION_CYCLES - 2)
             for place, raw in enumerate(conversions):
                 count = -(-len(raw) // lanes)
                 ctx.set(block.conversion_last, place == len(conversions) - 1)
@@ -112,8 +113,12 @@ def rtl_conversions(case: Case):
                     ctx.set(block.beat, 1)
                     await ctx.tick()
                     ctx.set(block.beat, 0)
-                # The handshake with the macro leaves at least this between two conversions.
-                await ctx.tick().repeat(3)
+                # The handshake with the macro leaves at least this between two conversions; the
+                # next set begins at once where it waits for no codes of this one.
+                if place < len(conversions) - 1:
+                    await ctx.tick().repeat(CONVERSION_CYCLES - 1)
+                elif use in (Use.FORWARD, Use.BACKWARD, Use.READ):
+                    await ctx.tick().repeat(LATENCY)
         for window, count in (
             (block.forward_window, spec.columns),
             (block.backward_window, spec.rows),
@@ -121,23 +126,26 @@ def rtl_conversions(case: Case):
             ctx.set(window.use, 1)
             for index in range(count):
                 ctx.set(window.index, index)
-                await ctx.tick().repeat(2)
+                await ctx.tick().repeat(3)
                 offsets.append(signed_field(ctx.get(window.value), 0, len(window.value)))
         done.append(True)
 
     async def watch(ctx) -> None:
         while not done:
-            _, _, valid, use, last, codes, slope, railed = await ctx.tick().sample(
+            _, _, valid, use, last, codes, slope, railed, ends = await ctx.tick().sample(
                 block.o_valid,
                 block.o_use,
                 block.o_last,
                 block.o_codes,
                 block.o_slopes,
                 block.o_rails,
+                block.o_ends,
             )
+            assert ending[0] == (valid and last), "the end is announced a cycle before"
+            ending[0] = ends
             if valid:
                 out.append((use, last, [signed_field(codes, lane, 16) for lane in range(lanes)]))
-                rails[0] += railed if use in (Use.FORWARD, Use.BACKWARD) else 0
+                rails[0] += railed if last else 0
                 if use == Use.FORWARD:
                     slopes.extend((slope >> lane) & 1 for lane in range(lanes))
 
