@@ -58,14 +58,14 @@ class Groups:
                 marks[0].lane.eq(lane),
                 marks[0].last.eq(last_group & next_group),
             ]
-        with m.If(wires.passing & ~reads):
+        with m.If(~wires.passing | reads):
+            m.d.sync += [group.eq(0), lane.eq(0), gone.eq(0)]
+        with m.Elif(~gone):
             m.d.sync += [
                 lane.eq(Mux(next_group, 0, lane + 1)),
                 group.eq(group + next_group),
-                gone.eq(gone | marks[0].last),
+                gone.eq(marks[0].last),
             ]
-        with m.Else():
-            m.d.sync += [group.eq(0), lane.eq(0), gone.eq(0)]
         through = marks[STAGES].valid & marks[STAGES].last
         with m.If(wires.reading & through):
             m.d.sync += self.arrived.eq(1)
