@@ -181,7 +181,8 @@ def sections() -> list[Section]:
         Section(
             "Registers behind AXI4-Lite", test_registers, test_registers.Registers,
             [("induction", test_registers.INDUCTION, ()), ("induction", bound + 2, ())],
-            test_registers.WITNESSES, test_registers.DAMAGED, named(test_registers.Registers(), bank), len(bank),
+            test_registers.WITNESSES, test_registers.DAMAGED,
+            named(test_registers.Registers(), bank), len(bank),
         ),
         Section(
             "Vector input: good packets", packets, packets.GoodRows,
