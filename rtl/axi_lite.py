@@ -1,9 +1,9 @@
 """An AXI4-Lite slave: accesses become strobes of a simple bus, one at a time.
 
-An access is answered six cycles after it was accepted, plus those that the bus takes beyond one
-and those in which the other kind goes first; where both wait, writes and reads take turns. Every
-channel can be held back, and AW and W may come in any order. All outputs are registered or follow
-from registers alone.
+An access is answered four cycles after it was accepted, plus those that the bus takes beyond one
+(the register bank takes three, so that makes six) and those in which the other kind goes first;
+where both wait, writes and reads take turns. Every channel can be held back, and AW and W may come
+in any order. All outputs are registered or follow from registers alone.
 """
 
 from __future__ import annotations

@@ -2,10 +2,10 @@
 
 A command is taken in the cycle of its strobe, while idle; `answered` comes once for each, with its
 error. What a command needs is looked at in that cycle, in the order of `rtl/refusal.py`, and what
-follows from it is done in the next. FORWARD,
-BACKWARD and UPDATE wait for their packets; FORWARD, BACKWARD and READ, before they disturb
-anything, until the host has taken the last result (`rtl/stream_wait.py`). Neither lasts longer than
-`stream_timeout` cycles without a beat. What a command does then is in `rtl/command_walk.py`.
+follows from it is done in the next. FORWARD, BACKWARD and UPDATE wait for their packets; FORWARD,
+BACKWARD and READ, before they disturb anything, until the host has taken the last result
+(`rtl/stream_wait.py`). Neither lasts longer than `stream_timeout` cycles without a beat. What a
+command does then is in `rtl/command_walk.py`.
 """
 
 from __future__ import annotations
@@ -173,8 +173,8 @@ class Controller(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """A command is taken or refused, walks its states, is answered."""
         m = Module()
-        refusal = Signal(ERROR_BITS)
-        m.d.sync += refusal.eq(Refusal(self).error(m))
+        refused = Signal(ERROR_BITS)
+        m.d.sync += refused.eq(Refusal(self).error(m))
         walk = CommandWalk(self, m)
         with m.FSM() as fsm:
             with m.State("IDLE"):
@@ -182,8 +182,8 @@ class Controller(wiring.Component):
                     walk.take()
                     m.next = "CHECK"
             with m.State("CHECK"):
-                with m.If(refusal != Error.NONE):
-                    walk.end(refusal)
+                with m.If(refused != Error.NONE):
+                    walk.end(refused)
                 with m.Else():
                     self._begin(m, walk.operation, walk.flags)
             walk.states()

@@ -243,13 +243,17 @@ class PhaseDriver(wiring.Component):
                     with m.If(~draws):
                         ask()
                     with m.Elif(self.begin.ready):
+                        begin_silence()
                         m.next = "DRAW"
             # The macro is asked when the first thresholds are there: its window opens at once.
             with m.State("DRAW"):
-                with m.If(~self.enable):
+                with m.If(~self.enable | late):
                     finish(failed=True)
                 with m.Elif(primed):
-                    ask()
+                    count_silence()
+                    # It was low before the draws, and a macro may break its rules.
+                    with m.If(~self.ready):
+                        ask()
             with m.State("ANSWER"):
                 count_silence()
                 with m.If(self.phase == Phase.IDLE):

@@ -311,9 +311,11 @@ def written_while(register: str, word: int, **signals: int) -> int:
         ctx.set(strobe, 1)
         await ctx.tick()
         ctx.set(strobe, 0)
+        # The bank checks first: what it writes, it writes in the cycle in which it answers.
+        while not ctx.get(bus.answered):
+            await ctx.tick()
         for name, value in signals.items():
             ctx.set(getattr(port, name), value)
-        assert ctx.get(bus.answered)
         found.append(ctx.get(bus.answer))
         await ctx.tick()
         for name in signals:

@@ -49,7 +49,7 @@ TIMEOUT, IDLE_CYCLES = 3, 3
 DRAW_CYCLES = 3
 """From the beginning of the streams until they have given their first thresholds; in these runs."""
 BOUND = TIMEOUT + max(
-    DRAW_CYCLES + 1 + TIMEOUT + max(DRIVES.values()),
+    DRAW_CYCLES + 2 * TIMEOUT + max(DRIVES.values()),
     TIMEOUT * max(CONVERSIONS.values()) + 1,
     IDLE_CYCLES,
 )
@@ -124,7 +124,7 @@ class Drives(Harness):
         self.assume(m, implies(backward, Cat(of_a_vector).all()))
         # The streams' first thresholds come in time, whatever else they do.
         drawing = self.phase.state("DRAW")
-        waited = self.waited = Signal(range(DRAW_CYCLES + 2))
+        waited = self.waited = Signal(range(DRAW_CYCLES + TIMEOUT + 2))
         m.d.sync += waited.eq(Mux(drawing & ~self.reset, waited + 1, 0))
         both = drive.row_draws.valid & drive.column_draws.valid
         self.assume(m, implies(drawing & (waited >= DRAW_CYCLES - 1), both))
@@ -423,7 +423,9 @@ class Drives(Harness):
             implies(select, (silent == self.elapsed) & (silent <= TIMEOUT + 1)),
             implies(select, (cycle == 0) & (group == 0)),
             implies(draw, draws & (cycle == 0) & (group == 0)),
-            implies(draw, self.waited < DRAW_CYCLES + 1),
+            implies(draw & (silent > 1), primed),
+            implies(draw, silent <= TIMEOUT + 1),
+            implies(draw, self.waited < DRAW_CYCLES + silent),
             implies(draw, self.elapsed <= TIMEOUT + 1 + self.waited),
             implies(draw & (self.waited >= DRAW_CYCLES), primed),
             implies(answer, (cycle == 0) & implies(group != 0, among(phase, CONVERSIONS))),
@@ -431,7 +433,8 @@ class Drives(Harness):
             implies(answer & (phase == Phase.IDLE), silent <= IDLE_CYCLES),
             implies(
                 answer,
-                self.elapsed <= TIMEOUT + Mux(draws, DRAW_CYCLES + 1, 0) + group * TIMEOUT + silent,
+                self.elapsed
+                <= TIMEOUT + Mux(draws, DRAW_CYCLES + TIMEOUT, 0) + group * TIMEOUT + silent,
             ),
             implies((answer | window) & draws, primed),
             implies(self.in_hand & draws & primed, Cat(thresholds) == Cat(self.taken_last)),
@@ -440,7 +443,7 @@ class Drives(Harness):
                 Cat(thresholds) == Cat(cycle[: len(thresholds[0])], cycle[: len(thresholds[1])]),
             ),
             implies(window, (cycle == t) & drives & (t >= 1) & (t <= length)),
-            implies(window, self.elapsed <= 2 * TIMEOUT + Mux(draws, DRAW_CYCLES + 1, 0) + t),
+            implies(window, self.elapsed <= 2 * TIMEOUT + Mux(draws, DRAW_CYCLES + TIMEOUT, 0) + t),
             (t != 0) == window,
             implies(answer & among(phase, CONVERSIONS), (group < last) & (self.beats == group)),
             implies(select & among(phase, CONVERSIONS), self.beats == 0),
@@ -623,7 +626,7 @@ CLAIMS = [
           'count_silence(); m.d.comb += self.i.ready.eq(late)\n'
           '                draws = kind["draws"]'),
     Claim("the_end_comes_in_time",
-          "within timeout + max(draw + timeout + window, groups x timeout + 1, idle_cycles), "
+          "within timeout + max(draw + 2 x timeout + window, groups x timeout + 1, idle_cycles), "
           "whatever the macro does and the host makes of these registers meanwhile",
           PHASE, "late.eq(silent >= self.timeout)", "late.eq(silent == self.timeout)"),
     Claim("a_conversion_gives_all_its_groups", "before its done, one a beat",

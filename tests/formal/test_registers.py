@@ -15,15 +15,20 @@ from amaranth.lib.wiring import In
 
 import rtl.axi_lite
 import rtl.registers
+from rtl.windows import ACCESS_CYCLES
 from spec.commands import Command
 from spec.presets import PRESETS
 from spec.registers import Access, WindowCode
 from tests.formal.prove import Harness, damaged
 
 SPEC = PRESETS["tiny"]
-WINDOW_CYCLES = 3
-BOUND_CYCLES = 2 * (WINDOW_CYCLES + 2) + 1
-"""An access of the other kind, this one, and a cycle between."""
+WINDOW_CYCLES = ACCESS_CYCLES
+BOUND_CYCLES = 2 * (WINDOW_CYCLES + 5)
+"""An access of the other kind, and this one.
+
+Each is taken, decoded, checked, allowed and done: five cycles, and those in which a memory works.
+"""
+INDUCTION, DAMAGED, WITNESSES = 4, 24, 24
 
 
 def free_inputs(harness: Harness, m: Module, interface: Any, leave: tuple[str, ...] = ()) -> None:
@@ -105,16 +110,24 @@ class Registers(Harness):
         begins = bus.write | bus.read
         # The states that there are; without this an induction would begin in others.
         self.always(m, "slave_is_in_a_state", s.idle + s.writing + s.reading == 1)
-        self.always(m, "bank_is_in_a_state", bank.idle + bank.waiting == 1)
-        self.always(m, "bank_waits_with_the_slave", bank.waiting == (s.writing | s.reading))
+        self.always(
+            m, "bank_is_in_a_state",
+            bank.idle + bank.checking + bank.allowing + bank.waiting == 1,
+        )  # fmt: skip
+        self.always(
+            m, "bank_waits_with_the_slave",
+            ((begins | ~bank.idle) == (s.writing | s.reading))
+            & (~bus.write | s.writing) & (~bus.read | s.reading),
+        )  # fmt: skip
+        self.always(m, "bank_knows_a_write", bank.idle | (bank.writes == s.writing))
         self.always(
             m, "a_request_is_held_until_answered",
             (~s.writing | (s.aw_held & s.w_held & ~s.bvalid))
             & (~s.reading | (s.ar_held & ~s.rvalid)),
         )  # fmt: skip
-        self.always(m, "one_access_at_a_time", ~begins | (~bank.waiting & ~(bus.write & bus.read)))
+        self.always(m, "one_access_at_a_time", ~begins | (bank.idle & ~(bus.write & bus.read)))
         self.always(m, "no_answer_without_an_access", ~bus.answered | bank.waiting)
-        asked = self.past(m, begins | (bank.waiting & ~bus.answered))
+        asked = self.past(m, begins | (~bank.idle & ~bus.answered))
         same = {name: getattr(bus, name) == self.past(m, getattr(bus, name))
                 for name in ("address", "data", "lanes")}  # fmt: skip
         self.always(m, "address_stays", ~asked | same["address"])
@@ -125,8 +138,10 @@ class Registers(Harness):
         window, status = bank.window, bank.status
         owned = [r for r in bank.table if r.has(Access.OWNED)]
         ports = {r.name: getattr(bank, r.name.lower()) for r in owned}
-        # Decided in the cycle before.
-        busy, incomplete = self.past(m, status.busy), self.past(m, status.row_incomplete)
+        # Checked two cycles before anything is done.
+        busy, incomplete = (
+            self.past(m, self.past(m, now)) for now in (status.busy, status.row_incomplete)
+        )
         writes = Cat(port.write for port in ports.values()).any()
         other_command = bank.command.write & (bank.command.data.opcode != Command.ABORT)
         moves = window.write | window.read
@@ -172,11 +187,12 @@ class Registers(Harness):
 
     def _covers_of_accesses(self, m: Module) -> None:
         s, bank = self.slave, self.bank
+        busy = self.past(m, self.past(m, bank.status.busy))
         self.reach(m, "a_write_accepted", s.bvalid & s.bready & (s.bresp == 0))
         self.reach(m, "a_write_refused", s.bvalid & s.bready & (s.bresp == 2))
         self.reach(m, "a_read_accepted", s.rvalid & s.rready & (s.rresp == 0))
         self.reach(m, "both_wait", s.bvalid & s.rvalid & s.aw_held & s.w_held & s.ar_held)
-        self.reach(m, "a_command_while_busy", bank.command.write & self.past(m, bank.status.busy))
+        self.reach(m, "a_command_while_busy", bank.command.write & busy)
         self.reach(m, "a_window_read", bank.window.ready & s.reading & (bank.window.index == 2))
         self.reach(m, "a_journal_write", bank.journal.write & bank.journal.data.valid)
 
@@ -199,25 +215,27 @@ DAMAGES: list[tuple[str, Any, str, str]] = [
     ("bank_is_in_a_state", rtl.registers, "self.idle.eq(1)", "self.idle.eq(~bus.write)"),
     (
         "bank_waits_with_the_slave", rtl.registers,
-        'with m.If(window.ready):\n                    m.next = "CHECK"', 'm.next = "CHECK"',
+        'with m.If(window.ready):\n                    m.next = "DECODE"', 'm.next = "DECODE"',
     ),
+    ("bank_knows_a_write", rtl.registers, "writes.eq(bus.write)",
+     "writes.eq(bus.write & bus.lanes.any())"),
     (
         "a_request_is_held_until_answered", rtl.axi_lite,
         'm.next = "WRITE"', 'm.next = "WRITE"; m.d.sync += self.aw_held.eq(0)',
     ),
-    ("one_access_at_a_time", rtl.axi_lite, "bus.write.eq(may_write & ~may_read)",
-     "bus.write.eq(may_write)"),
+    ("one_access_at_a_time", rtl.axi_lite, "with m.Elif(may_write):", "with m.If(may_write):"),
     (
         "no_answer_without_an_access", rtl.registers,
-        "does, writes, moves = Signal(), Signal(), Signal()",
-        "does, writes, moves = Signal(), Signal(), Signal(); "
+        "writes, does, moves = self.writes, Signal(), Signal()",
+        "writes, does, moves = self.writes, Signal(), Signal(); "
         "m.d.comb += bus.answered.eq(window.ready)",
     ),
-    ("address_stays", rtl.axi_lite, "Mux(self.writing | bus.write,", "Mux(bus.write,"),
+    ("address_stays", rtl.axi_lite, "m.d.comb += self.writing.eq(1)",
+     "m.d.comb += self.writing.eq(1); m.d.sync += bus.address.eq(read_address)"),
     ("data_stays", rtl.axi_lite, "self.wready.eq(~self.w_held)", "self.wready.eq(1)"),
     ("no_state_written_while_busy", rtl.registers, "busy & Cat(working).any()", "Const(0)"),
     ("no_polarity_journal_lfsr_written_while_incomplete", rtl.registers,
-     "| bus.write & is_window & kept", ""),
+     "| self.writes & is_window & kept", ""),
     ("row_lfsr_is_not_zero", rtl.registers, "if field.limited",
      'if field.limited and register.name != "ROW_LFSR"'),
     ("column_lfsr_is_not_zero", rtl.registers, "if field.limited",
@@ -225,12 +243,8 @@ DAMAGES: list[tuple[str, Any, str, str]] = [
     ("scale_is_at_least_one_unit", rtl.registers, "value < field.lowest", "value < 1"),
     ("window_index_is_inside", rtl.registers, "window.index >= length", "window.index > length"),
     ("window_is_one_of_them", rtl.registers, "| (value > field.highest)", ""),
-    (
-        "a_strobe_lasts_a_cycle", rtl.registers,
-        'm.next = "CHECK"\n                with m.If(moves)', "with m.If(moves)",
-    ),
-    ("a_failed_access_gives_no_strobe", rtl.registers,
-     "does & writes & (refused == Error.NONE) &", "does & writes &"),
+    ("a_strobe_lasts_a_cycle", rtl.registers, "strobe.eq(0)", "strobe.eq(strobe & window.ready)"),
+    ("a_failed_access_gives_no_strobe", rtl.registers, "writes & allowed &", "writes &"),
     (
         "settings_change_by_an_accepted_write_only", rtl.registers,
         "with m.If(write):\n                m.d.sync += value.eq(bits)",
@@ -247,7 +261,7 @@ def test_every_property_has_a_damage() -> None:
 
 
 def test_properties(prove) -> None:
-    assert prove(Registers(bounded=False), method="induction", depth=2).passed
+    assert prove(Registers(bounded=False), method="induction", depth=INDUCTION).passed
 
 
 @pytest.mark.formal
@@ -257,11 +271,11 @@ def test_every_response_comes_in_time(prove) -> None:
 
 @pytest.mark.formal
 def test_every_access_can_happen(prove) -> None:
-    assert prove(Registers(), method="cover", depth=24).passed
+    assert prove(Registers(), method="cover", depth=WITNESSES).passed
 
 
 @pytest.mark.formal
 @pytest.mark.parametrize(("name", "module", "old", "new"), DAMAGES, ids=[d[0] for d in DAMAGES])
 def test_damage_is_found(prove, name: str, module: Any, old: str, new: str) -> None:
     copies = {module.__name__.split(".")[1]: damaged(module, old, new)}
-    assert prove(Registers(**copies), method="bmc", depth=24, only=[name]).failed == {name}
+    assert prove(Registers(**copies), method="bmc", depth=DAMAGED, only=[name]).failed == {name}

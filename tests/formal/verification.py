@@ -180,7 +180,8 @@ def sections() -> list[Section]:
         claimed("Controller", test_controller, test_controller.Commands),
         Section(
             "Registers behind AXI4-Lite", test_registers, test_registers.Registers,
-            [("induction", 2, ()), ("induction", bound + 2, ())], 24, 24,
+            [("induction", test_registers.INDUCTION, ()), ("induction", bound + 2, ())],
+            test_registers.WITNESSES, test_registers.DAMAGED,
             named(test_registers.Registers(), bank), len(bank),
         ),
         Section(
