@@ -245,7 +245,7 @@ CLAIMS = [
           "(journal.next_row < self.spec.rows)"),
 ]  # fmt: skip
 INDUCTION, DAMAGED, WITNESSES = 6, 36, 66
-"""Depths in cycles: an INIT of a row takes 21, a TRANSFER of one 44."""
+"""Depths in cycles: an INIT of a row takes 25, a TRANSFER of one 52."""
 USERS = (rtl.transfer, rtl.transfer_columns)
 
 

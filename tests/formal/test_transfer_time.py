@@ -269,7 +269,7 @@ CLAIMS = [
           READS, "with m.Elif(ports.phase_done):",
           "with m.Elif(ports.phase_done & ~ports.phase_failed):"),
 ]  # fmt: skip
-INDUCTION, DAMAGED, WITNESSES = 3, 36, 66
+INDUCTION, DAMAGED, WITNESSES = 3, 44, 66
 USERS = (rtl.transfer, rtl.transfer_columns, rtl.transfer_program, rtl.transfer_trim)
 
 
