@@ -54,7 +54,9 @@ class Windows(wiring.Component):
             m.d.sync += cycle.eq(Mux(cycle == ACCESS_CYCLES, 0, cycle + 1))
         m.d.comb += bank.ready.eq(cycle == ACCESS_CYCLES)
         # From the cycle after the strobe on: what comes from the bus is late in its cycle.
-        write, use = Signal(), Signal()
+        # One a line: the proofs find them by name.
+        write = Signal()
+        use = Signal()
         m.d.sync += write.eq(bank.write)
         with m.If(strobe | bank.ready):
             m.d.sync += use.eq(strobe)

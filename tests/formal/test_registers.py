@@ -28,7 +28,9 @@ BOUND_CYCLES = 2 * (WINDOW_CYCLES + 5)
 
 Each is taken, decoded, checked, allowed and done: five cycles, and those in which a memory works.
 """
-INDUCTION, DAMAGED, WITNESSES = 4, 24, 24
+STROBE_CYCLES = 5
+"""A strobe is given as the access before it is answered; the slave then takes another one."""
+INDUCTION, DAMAGED, WITNESSES = 6, 24, 24
 
 
 def free_inputs(harness: Harness, m: Module, interface: Any, leave: tuple[str, ...] = ()) -> None:
@@ -162,7 +164,12 @@ class Registers(Harness):
         self.always(m, "window_is_one_of_them", window.select < len(bank.memories))
 
         strobes = Cat(writes, bank.command.write, bank.reset.soft_reset, moves)
-        self.always(m, "a_strobe_lasts_a_cycle", ~self.past(m, strobes.any()) | ~strobes.any())
+        before, last_ones = strobes.any(), []
+        for _ in range(STROBE_CYCLES - 1):
+            before = self.past(m, before)
+            last_ones.append(before)
+        # So that it lasts a cycle, and that its command is checked before the next one comes.
+        self.always(m, "strobes_are_five_cycles_apart", ~strobes.any() | ~Cat(last_ones).any())
         self.always(
             m, "a_failed_access_gives_no_strobe", ~(bus.answered & bus.error) | ~strobes.any()
         )
@@ -243,7 +250,8 @@ DAMAGES: list[tuple[str, Any, str, str]] = [
     ("scale_is_at_least_one_unit", rtl.registers, "value < field.lowest", "value < 1"),
     ("window_index_is_inside", rtl.registers, "window.index >= length", "window.index > length"),
     ("window_is_one_of_them", rtl.registers, "| (value > field.highest)", ""),
-    ("a_strobe_lasts_a_cycle", rtl.registers, "strobe.eq(0)", "strobe.eq(strobe & window.ready)"),
+    ("strobes_are_five_cycles_apart", rtl.registers, "strobe.eq(0)",
+     "strobe.eq(strobe & window.ready)"),
     ("a_failed_access_gives_no_strobe", rtl.registers, "writes & allowed &", "writes &"),
     (
         "settings_change_by_an_accepted_write_only", rtl.registers,

@@ -56,8 +56,9 @@ class Joined(Harness):
         self.sequencer = Inside.of(whole, "transfer")
         self.phase = Inside.of(whole, "drive", "phase")
         self.in_transfer = self.controller.state("TRANSFER")
-        self.in_hand = ~self.phase.state("IDLE")
-        self.reset = tile.bank.reset.soft_reset
+        # Until it is told.
+        self.in_hand = ~self.phase.state("IDLE") | tile.drive.done
+        self.reset = whole["soft_reset"]
         self._lemmas(m)
         self._safe(m)
         self._users(m)
@@ -67,7 +68,7 @@ class Joined(Harness):
         self._witnesses(m)
 
     def _lemmas(self, m: Module) -> None:
-        """What test_transfer.py and test_controller.py prove of their blocks, in the same cycle."""
+        """What the harnesses of the sequencer, the controller and the bank prove, in its cycle."""
         transfer, journal, asked = self.tile.transfer, self.tile.journal, self.sequencer["asked"]
         taken = transfer.phase.valid & transfer.phase.ready
         writes = Cat(transfer.trim_write, transfer.select_write, transfer.set_write).any()
@@ -81,6 +82,10 @@ class Joined(Harness):
         of_a_row = (asks.payload.phase == Phase.READ) | asks.payload.trim
         self.assume(m, implies(asks.valid & of_a_row, asks.payload.swap == bit))
         self.assume(m, implies(one_of(transfer.state, WITH_JOURNAL), journal.valid))
+        bank = self.tile.polarity
+        before = self.past(m, self.past(m, bank.bits))
+        counted = (bank.any_inverted == before.any()) & (bank.any_normal == ~before.all())
+        self.assume(m, counted)
 
     def _safe(self, m: Module) -> None:
         tile, pins, drive = self.tile, self.tile.pins, self.tile.drive
@@ -97,10 +102,17 @@ class Joined(Harness):
         self.always(m, "the_pins_are_the_drives", Cat(*same).all()
                     & implies(~tile.analog_safe, Cat(*live).all()))  # fmt: skip
         fell = self.past(m, drive.pins.request) & ~drive.pins.request
-        whole = self.past(m, drive.done & ~drive.failed & ~self.reset)
-        self.always(m, "a_request_cut_short_is_cleared", implies(fell & ~whole, pins.clear))
+        ends_whole = phase["ends"] & ~phase["fails"] & ~self.reset
+        cut = fell & ~self.past(m, ends_whole)
+        # By a soft reset, or disarmed.
+        stopped = self.past(m, self.reset | ~drive.enable)
+        due = self.past(m, cut & ~pins.clear)
+        self.always(m, "a_request_cut_short_is_cleared",
+                    implies(cut & stopped, pins.clear)
+                    & implies(due, pins.clear & ~drive.pins.request))  # fmt: skip
         self.always(m, "nothing_is_cleared_in_a_phase", implies(pins.clear, ~drive.pins.request))
-        due = self.past(m, drive.done & ~drive.failed & drive.enable & ~self.reset)
+        told_whole = drive.done & ~drive.failed
+        due = self.past(m, (ends_whole | told_whole) & drive.enable & ~self.reset)
         kept = implies(due, ~pins.clear)
         self.always(m, "a_whole_phase_is_not_cleared", kept)
         asked = drive.pins.request == (phase.state("ANSWER") | phase.state("WINDOW"))
@@ -123,6 +135,7 @@ class Joined(Harness):
         asked = self.sequencer["asked"]
         self.always(m, "a_phase_in_hand_is_the_users",
                     (self.in_hand == (by_controller | asked))
+                    & implies(drive.done, self.phase.state("IDLE"))
                     & implies(asked, transfer.busy))  # fmt: skip
         taken = drive.i.valid & drive.i.ready
         writes = Cat(drive.rows_take, drive.columns_take, drive.trim_write, drive.select_write,
@@ -153,13 +166,23 @@ class Joined(Harness):
         ports = [getattr(tile.windows, n.code.name.lower()) for n in tile.windows.memories]
         uses = Cat(one.use for one in ports).any()
         windows, registers = Inside.of(self.whole, "windows"), Inside.of(self.whole, "registers")
-        opened = (windows["cycle"] != 0) == registers.state("WINDOW")
+        cycle, opened = windows["cycle"], registers.state("WINDOW")
+        opened = ((cycle != 0) == opened) & (windows["use"] == opened)
+        opened &= implies(windows["write"], cycle == 1)
         known = one_of(registers["fsm_state"], registers.codes.values())
+        names = [register.name for register in tile.bank.table]
+        strobes = Cat(registers[f"write_{name}"] for name in names)
+        chosen = Cat(registers[f"is_{name}"] for name in names)
+        known &= implies(strobes.any(), registers.state("DO"))
+        known &= (chosen & (chosen - 1)) == 0
         self.always(m, "a_window_is_used_while_idle",
                     opened & known & implies(uses, ~tile.controller.busy))  # fmt: skip
         restores = tile.bank.journal.write | tile.bank.range.write
         idle = ~tile.controller.busy & ~tile.controller.command
         self.always(m, "a_journal_is_restored_while_idle", implies(restores, idle))
+        checked = self.past(m, tile.controller.command & ~tile.controller.busy)
+        self.always(m, "a_journal_stands_while_a_command_is_checked",
+                    implies(checked, journal.valid == self.past(m, journal.valid)))  # fmt: skip
         begins = transfer.start.valid | transfer.resume | transfer.abort
         self.always(m, "a_journal_is_discarded_while_idle",
                     implies(journal.discard, ~transfer.busy & ~begins))  # fmt: skip
@@ -177,6 +200,13 @@ class Joined(Harness):
         self.always(m, "polarity_and_mask_stand_in_a_phase", implies(
             held, (bank.bits == self.past(m, bank.bits))
             & (tile.column_enable.bits == self.past(m, tile.column_enable.bits))))  # fmt: skip
+
+        # Without it a command would run phases of rows that are not there, or leave some out.
+        controller = tile.controller
+        waits = self.in_transfer | self.controller.state("ANSWER")
+        needs = Mux(controller.busy, ~waits, controller.command)
+        known = (bank.any_inverted == bank.bits.any()) & (bank.any_normal == ~bank.bits.all())
+        self.always(m, "a_command_knows_the_polarities", implies(needs, known))
 
     def _strobes(self, m: Module) -> None:
         journal, pins = self.tile.journal, self.tile.drive.pins
@@ -201,7 +231,8 @@ class Joined(Harness):
             m.d.sync += due.eq(0)
         come = implies(transfer.read.valid & transfer.busy, due & (transfer.read.group == 0))
         of_use = use == Mux(zero, Use.READ_ZERO, Use.READ)
-        one_group = implies(self.in_hand & (self.phase["phase"] == Phase.CONVERT_READ),
+        converts = ~self.phase.state("IDLE") & (self.phase["phase"] == Phase.CONVERT_READ)
+        one_group = implies(converts,
                             self.phase["group"] == 0)  # fmt: skip
         of_use = implies(transfer.busy & (reads != REST), of_use)
         self.always(m, "a_reads_codes_come_once", come & of_use & one_group)
@@ -286,13 +317,16 @@ CLAIMS = [
           TILE, "Mux(self.analog_safe, 0, inner) if live else inner",
           "Mux(self.analog_safe, 0, inner)"),
     Claim("a_request_cut_short_is_cleared",
-          "a request that falls without its phase done whole: `clear` in the cycle it is low",
+          "a request that falls without its phase done whole: `clear` in the cycle it is low where "
+          "it was disarmed or reset, in the next one, still low, where the macro was late",
           TILE, "soft_reset | (drive.done & drive.failed) | ~drive.enable",
           "(drive.done & drive.failed) | ~drive.enable"),
     Claim("nothing_is_cleared_in_a_phase", "`clear` and request are never high together",
           TILE, "soft_reset | (drive.done & drive.failed) | ~drive.enable",
           "soft_reset | (drive.done & drive.failed) | ~drive.ready"),
-    Claim("a_whole_phase_is_not_cleared", "in the cycle after a phase done whole `clear` is low",
+    Claim("a_whole_phase_is_not_cleared",
+          "in the two cycles after a phase's last that was whole `clear` is low, unless it is "
+          "disarmed or reset meanwhile",
           TILE, "soft_reset | (drive.done & drive.failed) | ~drive.enable",
           "soft_reset | drive.done | ~drive.enable"),
     Claim("a_line_is_high_in_a_window_only", "in that state of a phase that is requested",
@@ -323,6 +357,10 @@ CLAIMS = [
           "bank.status.busy.eq(controller.busy & ~transfer.busy)"),
     Claim("a_journal_is_restored_while_idle", "nor writes the journal or its range meanwhile",
           TILE, "bank.status.busy.eq(controller.busy)", "bank.status.busy.eq(transfer.busy)"),
+    Claim("a_journal_stands_while_a_command_is_checked",
+          "from the cycle of a command's strobe to the next",
+          TILE, "journal.restore_row.eq(bank.journal.write)",
+          "journal.restore_row.eq(bank.command.write)"),
     Claim("a_journal_is_discarded_while_idle", "before the command's range begins",
           TILE, "self.journal.discard.eq(controller.discard_journal)",
           "self.journal.discard.eq(controller.raw_access | controller.start.valid)"),
@@ -333,6 +371,9 @@ CLAIMS = [
           "polarity.polarity.eq(host.data)"),
     Claim("polarity_and_mask_stand_in_a_phase", "bits and column_enable, from taking to done",
           TILE, "bank.status.busy.eq(controller.busy)", "bank.status.busy.eq(0)"),
+    Claim("a_command_knows_the_polarities",
+          "whether a row is normal, or inverted, from its strobe until it gives to the sequencer",
+          TILE, "bank.status.busy.eq(controller.busy)", "bank.status.busy.eq(0)"),
     Claim("a_strobe_is_on_the_row_of_the_journal_or_raw",
           "PRECHARGE, RESET and SET: the journal is valid, its row is selected and the sequencer "
           "works, or the command is PROGRAM or PRECHARGE, which need BRINGUP",
@@ -342,7 +383,7 @@ CLAIMS = [
           CONVERTER, "((use == Use.READ) & set_last)",
           "(use == Use.READ) | (use == Use.READ_ZERO)"),
 ]  # fmt: skip
-INDUCTION, DAMAGED, WITNESSES, TRANSFER = 4, 40, 44, 165
+INDUCTION, DAMAGED, WITNESSES, TRANSFER = 4, 52, 56, 205
 USERS = (rtl.tile, rtl.drive)
 
 
