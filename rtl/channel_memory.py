@@ -80,8 +80,9 @@ class ChannelMemory(wiring.Component):
         m = Module()
         bits, lanes, lane_bits = self.bits, self.lanes, ceil_log2(self.lanes)
         # Nobody reads a word while it is written: synthesis need not say what would come of it.
+        unchecked: Any = {"no_rw_check": 1}
         m.submodules.memory = memory = Memory(
-            shape=lanes * bits, depth=self.depth, init=[], attrs={"no_rw_check": 1}
+            shape=lanes * bits, depth=self.depth, init=[], attrs=unchecked
         )
         write: WritePort = memory.write_port(granularity=bits)
         read: ReadPort = memory.read_port()

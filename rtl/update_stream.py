@@ -1,21 +1,24 @@
 """One side's update stream: the thresholds of an UPDATE's slots, one a cycle.
 
-An UPDATE draws once for the scramble and once a slot. `begin` is accepted while idle; the first
-threshold is offered two cycles later, then one a cycle as it is taken. A second phase begins with
-`replay` and gets the same thresholds again, because the draws are the UPDATE's, not the phase's.
-`commit` ends the UPDATE; `stop`, before that, takes its draws back: an UPDATE cut short by a soft
-reset leaves the register as it found it.
+An UPDATE draws once for the scramble and once a slot. `begin` is accepted while idle, an UPDATE's
+second one a cycle after it is offered; the first threshold is offered two cycles later, then one a
+cycle as it is taken. A second phase (`replay`) gets the same thresholds again, because the draws
+are the UPDATE's, not the phase's. `commit` ends the UPDATE: only then does the register move. With
+`stop`, before that, the draws count for nothing: an UPDATE cut short by a soft reset leaves the
+register as it found it.
 """
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from spec.lfsr import COLUMN_LAG, DRAW_BITS, LFSR_BITS, ROW_LAG, STEPS_A_DRAW
 from spec.tile import TileSpec
 
+HALF_BITS = DRAW_BITS // 2
+"""A multiplication in two steps: by each half of the scale, then their sum."""
 BEGIN = data.StructLayout({"replay": 1})
 """What begins a phase of an UPDATE: `replay` for the second one."""
 
@@ -23,7 +26,8 @@ BEGIN = data.StructLayout({"replay": 1})
 class UpdateStream(wiring.Component):
     """`side` is "row" or "column". `scale` is the rate register, `state` the LFSR's present state.
 
-    While idle, `write_state` loads `new_state`, which must not be 0.
+    While idle, and not in the cycle before `begin`, `write_state` loads `new_state`, which must not
+    be 0.
     """
 
     begin: stream.Interface
@@ -56,62 +60,88 @@ class UpdateStream(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """A register, 16 XORs, a multiplier, and a counter of slots."""
+        """The register, a copy that runs ahead of it, a multiplier in two steps, a count of slots.
+
+        While no UPDATE is open the copy has the first slot's draw already; so it multiplies in the
+        cycle of `begin`.
+        """
         m = Module()
         # State 0 would stay 0 for ever.
-        state, first = Signal(LFSR_BITS, init=1), Signal(LFSR_BITS, init=1)
-        open_ = Signal()
-        m.d.comb += self.state.eq(state)
+        state = Signal(LFSR_BITS, init=1)
+        ahead = Signal(LFSR_BITS, init=1)
         scramble = Signal(self.slot_bits)
         slot = Signal(self.slot_bits)
-        drawn = self._drawn(state)
-        threshold = self._threshold(drawn[:DRAW_BITS], slot, scramble)
-        with m.FSM():
-            with m.State("IDLE"):
-                m.d.comb += self.begin.ready.eq(1)
-                with m.If(self.begin.valid & ~self.stop):
-                    m.d.sync += first.eq(Mux(self.begin.payload.replay, first, state))
-                    with m.If(self.begin.payload.replay):
-                        m.d.sync += state.eq(first)
-                    m.d.sync += open_.eq(1)
-                    m.next = "SCRAMBLE"
-                with m.Elif(self.write_state):
-                    m.d.sync += state.eq(self.new_state)
-            with m.State("SCRAMBLE"):
-                m.d.sync += [
-                    state.eq(drawn),
-                    scramble.eq(drawn[DRAW_BITS - self.slot_bits : DRAW_BITS]),
-                    slot.eq(0),
-                ]
-                m.next = "SLOTS"
-                with m.If(self.stop):
-                    m.next = "IDLE"
-            with m.State("SLOTS"):
-                m.d.comb += [self.o.valid.eq(1), self.o.payload.eq(threshold)]
-                with m.If(self.o.ready):
-                    m.d.sync += [state.eq(drawn), slot.eq(slot + 1)]
-                    with m.If(slot == self.slots - 1):
-                        m.next = "IDLE"
-                with m.If(self.stop):
-                    m.next = "IDLE"
+        # What replaces a draw's top bits: of the slot to come, for the multiplier's sake.
+        ordered = Signal(self.slot_bits)
+        later = Signal.like(slot)
+        ready = Signal()
+        open_ = Signal()
+        drawing = Signal()
+        busy = Signal()
+        begins, draws, moves = Signal(), Signal(), Signal()
+        halves = [Signal(DRAW_BITS + HALF_BITS, name=f"half_{half}") for half in range(2)]
+        multiplied = Signal()
+        m.d.comb += [
+            self.state.eq(state),
+            self.begin.ready.eq(ready),
+            begins.eq(self.begin.valid & ready & ~self.stop),
+            busy.eq(drawing | multiplied | self.o.valid),
+            moves.eq(self.o.ready | ~self.o.valid),
+            draws.eq(begins | drawing & moves),
+        ]
+
+        with m.If(begins):
+            m.d.sync += [ready.eq(0), open_.eq(1), drawing.eq(1)]
+        # What runs ahead is the register's next state until `commit`.
+        with m.Elif(~ready & ~busy & (~open_ | self.begin.valid)):
+            scrambled = self._drawn(state)
+            m.d.sync += [
+                ahead.eq(self._drawn(scrambled)),
+                scramble.eq(new_scramble := scrambled[DRAW_BITS - self.slot_bits : DRAW_BITS]),
+                ordered.eq(new_scramble),
+                ready.eq(1),
+            ]
+        draw = ahead[:DRAW_BITS]
+        if self.low_discrepancy:
+            draw = Cat(ahead[: DRAW_BITS - self.slot_bits], ordered)
+        with m.If(moves):
+            m.d.sync += [
+                self.o.valid.eq(multiplied),
+                self.o.payload.eq(self._threshold(halves)),
+                multiplied.eq(0),
+            ]
+        with m.If(draws):
+            m.d.comb += later.eq(slot + 1)
+            order = later if self.side == "row" else later[::-1]
+            m.d.sync += [multiplied.eq(1), slot.eq(later), ordered.eq(order ^ scramble)]
+            m.d.sync += [
+                half.eq(draw * self.scale.word_select(number, HALF_BITS))
+                for number, half in enumerate(halves)
+            ]
+            with m.If(slot == self.slots - 1):
+                m.d.sync += drawing.eq(0)
+            with m.Else():
+                m.d.sync += ahead.eq(self._drawn(ahead))
+
+        with m.If(self.commit & open_ & ~self.stop):
+            m.d.sync += state.eq(ahead)
+        with m.Elif(self.write_state & ~busy & ~begins):
+            m.d.sync += state.eq(self.new_state)
+        with m.If(self.stop | self.commit | self.write_state & ~busy & ~begins):
+            m.d.sync += [ready.eq(0), open_.eq(0)]
         with m.If(self.stop):
-            with m.If(open_):
-                m.d.sync += state.eq(first)
-        with m.If(self.stop | self.commit):
-            m.d.sync += open_.eq(0)
+            m.d.sync += [drawing.eq(0), multiplied.eq(0), self.o.valid.eq(0), slot.eq(0)]
         return m
 
-    def _drawn(self, state: Signal):
+    def _drawn(self, state: Value) -> Value:
         """The state 16 steps on: both lags are at least 16, so that it is one layer of XORs."""
         lag = ROW_LAG if self.side == "row" else COLUMN_LAG
         new = state[LFSR_BITS - STEPS_A_DRAW :] ^ state[lag - STEPS_A_DRAW : lag]
         return Cat(new[:STEPS_A_DRAW], state[: LFSR_BITS - STEPS_A_DRAW])
 
-    def _threshold(self, draw, slot: Signal, scramble: Signal):
-        if self.low_discrepancy:
-            order = slot if self.side == "row" else slot[::-1]
-            draw = Cat(draw[: DRAW_BITS - self.slot_bits], order ^ scramble)
-        full = (draw * self.scale)[DRAW_BITS:]
+    def _threshold(self, halves: list[Signal]) -> Value:
+        """The upper half of the product of draw and scale, limited."""
+        low, high = halves
+        full = (low + (high << HALF_BITS))[DRAW_BITS:]
         # No code is above the largest, so that a threshold beyond it may as well be that one.
-        largest = (1 << self.bits) - 1
-        return Mux(full > largest, largest, full[: self.bits])
+        return full[: self.bits] | full[self.bits :].any().replicate(self.bits)

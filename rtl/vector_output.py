@@ -1,6 +1,7 @@
 """Holds one vector of results, makes row or column codes of it, sends it as a packet.
 
-The first beat is offered four cycles after `finish`; then one a cycle, as fast as they are taken.
+The first beat is offered FIRST_BEAT cycles after `finish`, one more where the neurons are a table
+of segments; then one a cycle, as fast as they are taken: all steps move at once, or none.
 `free` is low from `finish` until the last beat has been taken: nothing may be written meanwhile.
 """
 
@@ -24,6 +25,8 @@ from spec.tile import COLUMN_SHIFT, TileSpec
 
 FORMAT_BITS = max(VectorFormat).bit_length()
 CODE_BYTES = CODE_BITS // 8
+FIRST_BEAT = 5
+"""A memory, its beat's codes, their bytes, the pins."""
 
 
 class VectorOutput(wiring.Component):
@@ -91,20 +94,28 @@ class VectorOutput(wiring.Component):
         m = Module()
         cleared = Module()
         m.submodules.reader = ResetInserter(self.drop)(cleared)
-        valid, ready, last, keep = Signal(), Signal(), Signal(), Signal(self.axis_bytes)
         held: Any = Signal(self.packet.shape())
-        sending = Signal()
-        codes = self._reader(cleared, held, sending, valid, ready, last, keep)
+        sending, move = Signal(), Signal()
+        codes, valid, last = self._reader(cleared, held, sending, move)
+        for _ in range(2 if self.spec.neurons.segments else 1):
+            earlier, valid, last = (valid, last), Signal(), Signal()
+            with cleared.If(move):
+                cleared.d.sync += [valid.eq(earlier[0]), last.eq(earlier[1])]
+        with cleared.If(valid & last & move):
+            cleared.d.sync += sending.eq(0)
+        tail = self._last_byte[: exact_log2(self.axis_bytes)]
+        keep = Cat(~last | (place <= tail) for place in range(self.axis_bytes))
 
         port = self.o
         begun, ending = Signal(), Signal()
         room = Signal()
         m.d.comb += [
             room.eq(port.tready | ~port.tvalid),
-            ready.eq(room & ~ending),
+            move.eq(room & ~ending),
             self.free.eq(~sending & ~port.tvalid & ~ending),
             self.stalled.eq(~room),
         ]
+        made = self._bytes(m, codes, held.format, move)
         with m.If(room):
             m.d.sync += port.tvalid.eq(0)
             with m.If(ending):
@@ -113,7 +124,7 @@ class VectorOutput(wiring.Component):
             with m.Elif(valid & ~self.drop):
                 m.d.sync += [
                     port.tvalid.eq(1),
-                    port.tdata.eq(self._bytes(m, codes, held.format)),
+                    port.tdata.eq(made),
                     port.tkeep.eq(keep),
                     port.tlast.eq(last),
                     port.tdest.eq(held.destination),
@@ -124,19 +135,12 @@ class VectorOutput(wiring.Component):
         return m
 
     def _reader(
-        self,
-        m: Module,
-        held: Any,
-        sending: Signal,
-        valid: Signal,
-        ready: Signal,
-        last: Signal,
-        keep: Signal,
-    ) -> Signal:
-        """The vector, read a beat at a time: the codes of a beat, RAW ones in the lower half.
+        self, m: Module, held: Any, sending: Signal, move: Signal
+    ) -> tuple[Signal, Signal, Signal]:
+        """The vector, read a beat at a time: the codes of a beat, whether there are any, the last.
 
-        The memory has words of as many codes as are written, or sent, at once. A place is half
-        of the codes of a beat of bytes: all those of a RAW beat.
+        RAW codes are in the lower half. The memory has words of as many codes as are written, or
+        sent, at once. A place is half of the codes of a beat of bytes: all those of a RAW beat.
         """
         word_codes = max(self.lanes, self.axis_bytes)
         m.submodules.memory = memory = Memory(
@@ -153,7 +157,7 @@ class VectorOutput(wiring.Component):
 
         raw, reading = Signal(), Signal()
         beat = Signal(range(-(-self.most_codes * CODE_BYTES // self.axis_bytes) + 1))
-        last_byte = Signal(range(self.most_codes * CODE_BYTES))
+        self._last_byte = last_byte = Signal(range(self.most_codes * CODE_BYTES))
         beat_bits = exact_log2(self.axis_bytes)
         m.d.comb += raw.eq(held.format == VectorFormat.RAW)
         with m.If(self.finish & (self.packet.count != 0)):
@@ -170,74 +174,72 @@ class VectorOutput(wiring.Component):
         # The memory's own register, then one of the beat's codes.
         place_bits = exact_log2(2 * word_codes // self.axis_bytes)
         place = Signal(len(beat) + 1)
-        read_valid, read_ready, read_last = Signal(), Signal(), Signal()
+        read_valid, read_last = Signal(), Signal()
         read_place = Signal(place_bits)
         m.d.comb += [
             place.eq(Mux(raw, beat, beat << 1)),
             read.addr.eq(place >> place_bits),
-            read.en.eq(read_ready),
-            read_ready.eq(ready | ~valid | ~read_valid),
+            read.en.eq(move),
         ]
         last_beat = beat == last_byte >> beat_bits
-        with m.If(read_ready):
+        codes, valid, last = Signal(self.axis_bytes * CODE_BITS), Signal(), Signal()
+        beat_codes: Value = read.data
+        if place_bits > 1:
+            beat_codes = beat_codes.word_select(read_place[1:], len(codes))
+        half = len(codes) // 2
+        lower = Mux(read_place[0], beat_codes[half:], beat_codes[:half])
+        with m.If(move):
             m.d.sync += [
                 read_valid.eq(reading),
                 read_last.eq(last_beat),
                 read_place.eq(place),
-            ]
-            with m.If(reading):
-                m.d.sync += [beat.eq(beat + 1), reading.eq(~last_beat)]
-
-        codes = Signal(self.axis_bytes * CODE_BITS)
-        with m.If(ready | ~valid):
-            beat_codes: Value = read.data
-            if place_bits > 1:
-                beat_codes = beat_codes.word_select(read_place[1:], len(codes))
-            half = len(codes) // 2
-            lower = Mux(read_place[0], beat_codes[half:], beat_codes[:half])
-            m.d.sync += [
                 valid.eq(read_valid),
                 last.eq(read_last),
                 codes.eq(Cat(lower, beat_codes[half:])),
             ]
-        tail = last_byte[:beat_bits]
-        m.d.comb += keep.eq(Cat(~last | (place <= tail) for place in range(self.axis_bytes)))
-        with m.If(valid & ready & last):
-            m.d.sync += sending.eq(0)
-        return codes
+            with m.If(reading):
+                m.d.sync += [beat.eq(beat + 1), reading.eq(~last_beat)]
+        return codes, valid, last
 
-    def _bytes(self, m: Module, codes: Signal, vector_format: Value) -> Signal:
-        """The bytes of a beat's codes."""
+    def _bytes(self, m: Module, codes: Signal, vector_format: Value, move: Value) -> Value:
+        """The bytes of a beat's codes, as many steps later as are behind the reader."""
         spec, lanes = self.spec, self.axis_bytes
-        code, row_code = spec.forward_code, spec.row_code
-        if segments_log2 := spec.neurons.segments_log2:
-            neurons = Segments(code, row_code, segments_log2, lanes)
-            m.d.comb += neurons.bases.eq(self.segment_bases)
-            m.d.comb += neurons.slopes.eq(self.segment_slopes)
-        else:
-            neurons = Activation(code, row_code, lanes)
-        m.submodules.activation = neurons
-        m.submodules.gain = gain = ColumnGain(spec.backward_code, spec.column_code, lanes)
-        m.d.comb += gain.shift.eq(self.backward_shift)
-        given = Signal(8 * self.axis_bytes)
-        row_bytes, column_bytes = Signal.like(given), Signal.like(given)
-        for lane in range(lanes):
-            code = codes.word_select(lane, CODE_BITS)
-            column = gain.column_codes[lane]
-            sign_gap = Const(0, 7 - spec.column_code.bits)
+        forward, backward, segments_log2 = (
+            spec.forward_code, spec.backward_code, spec.neurons.segments_log2,
+        )  # fmt: skip
+        m.submodules.gain = gain = ColumnGain(backward, spec.column_code, lanes)
+        m.d.comb += [
+            gain.move.eq(move),
+            gain.shift.eq(self.backward_shift),
+            gain.scales.eq(vector_format == VectorFormat.COLUMN_CODES),
+        ]
+        if segments_log2:
+            neurons = Segments(forward, spec.row_code, segments_log2, lanes)
             m.d.comb += [
-                neurons.codes[lane].eq(code[: spec.forward_code.bits]),
-                gain.codes[lane].eq(code[: spec.backward_code.bits]),
-                row_bytes.word_select(lane, 8).eq(neurons.row_codes[lane]),
-                column_bytes.word_select(lane, 8).eq(
-                    Cat(column.magnitude, sign_gap, column.negative)
-                ),
+                neurons.move.eq(move),
+                neurons.bases.eq(self.segment_bases),
+                neurons.slopes.eq(self.segment_slopes),
             ]
-        with m.Switch(vector_format):
-            with m.Case(VectorFormat.ROW_CODES):
-                m.d.comb += given.eq(row_bytes)
-            with m.Case(VectorFormat.COLUMN_CODES):
-                m.d.comb += given.eq(column_bytes)
-            with m.Default():
-                m.d.comb += given.eq(codes)
-        return given
+            later = Signal.like(codes)
+            with m.If(move):
+                m.d.sync += later.eq(codes)
+        else:
+            neurons = Activation(forward, spec.row_code, lanes)
+            later = codes
+        m.submodules.neurons = neurons
+        rows = vector_format == VectorFormat.ROW_CODES
+        made = Signal(8 * lanes)
+        for lane in range(lanes):
+            code, row_code = later.word_select(lane, CODE_BITS), neurons.row_codes[lane]
+            m.d.comb += neurons.codes[lane].eq(codes.word_select(lane, CODE_BITS))
+            other, byte = later.word_select(lane, 8), gain.bytes[lane]
+            if segments_log2:
+                byte = Mux(rows, row_code, byte)
+            else:
+                other = Mux(rows, row_code, other)
+            m.d.comb += [
+                gain.codes[lane].eq(code[: backward.bits]),
+                gain.others[lane].eq(other),
+                made.word_select(lane, 8).eq(byte),
+            ]
+        return made

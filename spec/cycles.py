@@ -97,8 +97,11 @@ def backward(spec: TileSpec) -> Cycles:
 
 
 def update(spec: TileSpec, polarities: int = 1, new_vectors: int = 0) -> Cycles:
-    """UPDATE, which takes `new_vectors` waiting ones first; with row skew the ring fills first."""
-    fill = spec.update.slots + 2 if spec.row_taps > 1 else 0
+    """UPDATE, which takes `new_vectors` waiting ones first.
+
+    Before it asks, each phase draws its first thresholds; with row skew the ring fills.
+    """
+    fill = spec.update.slots + 4 if spec.row_taps > 1 else 4
     return _drive(spec.update.slots, fill) * polarities + Cycles(overhead=2 + new_vectors)
 
 
@@ -201,8 +204,8 @@ def _read_window(spec: TileSpec) -> int:
 
 INPUT_LATENCY = 3
 """From a packet's last beat until its vector waits."""
-OUTPUT_LATENCY = 2
-"""From the answer until the first beat of the result is offered, and taken."""
+OUTPUT_LATENCY = 3
+"""From the answer until the first beat of the result is offered, and taken; see packet_out."""
 
 
 def beats(spec: TileSpec, destination: Destination, raw: bool = False) -> int:
@@ -223,8 +226,11 @@ def packet_in(spec: TileSpec, destination: Destination) -> int:
 
 
 def packet_out(spec: TileSpec, codes: int, raw: bool = False) -> int:
-    """From the cycle of an answer to the one of the last beat of its result."""
-    return result_beats(spec, codes, raw) + OUTPUT_LATENCY
+    """From the cycle of an answer to the one of the last beat of its result.
+
+    A table of segments takes a step more.
+    """
+    return result_beats(spec, codes, raw) + OUTPUT_LATENCY + int(spec.neurons.segments > 0)
 
 
 # -- a training example ----------------------------------------------------------------------

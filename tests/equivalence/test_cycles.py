@@ -14,7 +14,7 @@ from rtl.tile import Tile
 from spec import cycles
 from spec.commands import Command, Destination, Error
 from spec.presets import preset
-from spec.tile import TileSpec
+from spec.tile import NeuronSpec, TileSpec
 from tests.equivalence.simulated_tile import SimulatedTile
 
 _tiny = preset("tiny")
@@ -47,8 +47,9 @@ SPECS = {
     ),
     "skew": replace(TINY, rows=10, update=replace(TINY.update, slots=8, row_skew=True)),
     "128 slots": replace(TINY, rows=2, update=replace(TINY.update, slots=128)),
-    "no PCM": replace(
+    "no PCM, segments": replace(
         TINY,
+        neurons=NeuronSpec(segments_log2=1),
         rows=2,
         columns=4,
         converters=replace(TINY.converters, lanes=4, calibration_log2=1),

@@ -143,6 +143,11 @@ def rtl_events(case: Case) -> list[tuple]:
                 await phase(ctx, Phase.CONVERT_BACKWARD)
             elif kind == "update":
                 await live(ctx, Phase.UPDATE)
+                for stream in top.streams:
+                    ctx.set(stream.commit, 1)
+                await ctx.tick()
+                for stream in top.streams:
+                    ctx.set(stream.commit, 0)
             elif kind == "read":
                 row, pair = arguments
                 swap = int(case.polarity[row])

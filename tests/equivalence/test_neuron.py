@@ -17,6 +17,7 @@ from rtl.neuron import Segments as SegmentsBlock
 from spec.formats import Signed, SignMagnitude, Unsigned
 from spec.segments import SLOPE, Segments, clipped_relu
 from spec.tile import COLUMN_SHIFT, CodeSpec, ConverterSpec, TileSpec
+from tests.equivalence.bench import simulate
 
 few = settings(max_examples=15, deadline=None)
 
@@ -108,16 +109,17 @@ def rtl_segments(
         m.d.comb += answers[lane].eq(segment_slope(block.codes[lane], code, passes))
 
     async def bench(ctx) -> None:
+        ctx.set(block.move, 1)
         ctx.set(block.bases, joined(table.bases, row_code.bits))
         ctx.set(block.slopes, joined(table.slopes, SLOPE.bits))
         ctx.set(passes, joined(table.passes, 1))
         for beat in beats_of(codes, lanes):
             ctx.set(block.codes, beat)
-            await ctx.delay(1e-9)
+            await ctx.tick().repeat(2)
             rows.extend(int(row) for row in ctx.get(block.row_codes))
             passed.extend(bool(ctx.get(answers) >> lane & 1) for lane in range(lanes))
 
-    settle(m, bench)
+    simulate(m, bench)
     return rows[: len(codes)], passed[: len(codes)]
 
 
@@ -166,16 +168,25 @@ def rtl_column_codes(
     block, found = ColumnGain(code, column_code, lanes), []
 
     async def bench(ctx) -> None:
+        ctx.set(block.move, 1)
+        ctx.set(block.scales, 1)
         ctx.set(block.shift, shift)
+        await ctx.tick().repeat(2)
         for beat in beats_of(errors, lanes):
             ctx.set(block.codes, beat)
-            await ctx.delay(1e-9)
+            await ctx.tick()
+            # Until it moves again, nothing does.
+            ctx.set(block.move, 0)
+            ctx.set(block.codes, [0] * lanes)
+            await ctx.tick()
+            ctx.set(block.move, 1)
             for lane in range(lanes):
-                column = ctx.get(block.column_codes[lane])
-                assert column.magnitude or not column.negative, "zero has one code"
-                found.append(int(-column.magnitude if column.negative else column.magnitude))
+                byte = ctx.get(block.bytes[lane])
+                magnitude = byte & 127
+                assert magnitude or not byte, "zero has one code"
+                found.append(-magnitude if byte >> 7 else magnitude)
 
-    settle(block, bench)
+    simulate(block, bench)
     return found[: len(errors)]
 
 

@@ -21,7 +21,7 @@ few = settings(max_examples=10, deadline=None)
 def rtl_updates(spec: TileSpec, side: str, state: int, scale: int, replays: list[bool]):
     """Thresholds of UPDATEs in turn, with a second phase where `replays` says, and the state."""
     block, found, states = UpdateStream(spec, side), [], []
-    phases = [again for replay in replays for again in ((False, True) if replay else (False,))]
+    phases = sum(1 + replay for replay in replays)
 
     async def begin(ctx) -> None:
         ctx.set(block.scale, scale)
@@ -29,16 +29,22 @@ def rtl_updates(spec: TileSpec, side: str, state: int, scale: int, replays: list
         ctx.set(block.write_state, 1)
         await ctx.tick()
         ctx.set(block.write_state, 0)
-        for again in phases:
-            ctx.set(block.begin.payload.replay, again)
-            ctx.set(block.begin.valid, 1)
-            await ctx.tick().until(block.begin.ready)
-            ctx.set(block.begin.valid, 0)
-        while len(found) < len(phases) * block.slots:
+        begun = 0
+        for replay in replays:
+            for again in (False, True)[: 1 + replay]:
+                ctx.set(block.begin.payload.replay, again)
+                ctx.set(block.begin.valid, 1)
+                await ctx.tick().until(block.begin.ready)
+                ctx.set(block.begin.valid, 0)
+                begun += block.slots
+            while len(found) < begun:
+                await ctx.tick()
+            ctx.set(block.commit, 1)
             await ctx.tick()
+            ctx.set(block.commit, 0)
         states.append(ctx.get(block.state))
 
-    simulate(block, begin, receive(block.o, len(phases) * block.slots, found, 3))
+    simulate(block, begin, receive(block.o, phases * block.slots, found, 3))
     return [int(f) for f in found], states[0]
 
 

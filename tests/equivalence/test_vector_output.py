@@ -15,14 +15,11 @@ from hypothesis import strategies as st
 from golden.digital import vector_output
 from golden.digital.axi_stream import Beat, packet_beats, packet_bytes
 from rtl.converter import CODE_BITS
-from rtl.vector_output import VectorOutput
+from rtl.vector_output import FIRST_BEAT, VectorOutput
 from spec.commands import VectorFormat
 from spec.formats import Signed
 from spec.tile import COLUMN_SHIFT, ConverterSpec, HostSpec, TileSpec
 from tests.equivalence.bench import simulate
-
-FIRST_BEAT_CYCLES = 4
-"""From `finish` to the first beat on offer."""
 
 
 def tile(codes: int, axis_bytes: int, lanes: int, backward_bits: int = 9) -> TileSpec:
@@ -213,7 +210,7 @@ def test_a_beat_a_cycle(axis_bytes: int, lanes: int) -> None:
     for vector_format in VectorFormat:
         sender = Sender(spec, 1, stalling=0)
         sender.run([Vector(tuple(range(40)), vector_format, 0)])
-        assert sender.offered[0] - sender.finished[0] <= FIRST_BEAT_CYCLES
+        assert sender.offered[0] - sender.finished[0] <= FIRST_BEAT
         steps = range(sender.offered[0], sender.offered[0] + len(sender.beats))
         assert sender.offered == list(steps)
 
@@ -269,7 +266,7 @@ def test_a_dropped_packet_is_short(drop: int) -> None:
     spec = tile(16, 4, 4)
     sender = Sender(spec, 1, stalling=0)
     sender.run([Vector(tuple(range(16)), VectorFormat.RAW, 0, drop=drop)])
-    offered = min(8, max(0, drop + 2 - FIRST_BEAT_CYCLES))
+    offered = min(8, max(0, drop + 2 - FIRST_BEAT))
     keeps = [beat.keep for beat in sender.beats]
     assert keeps == [15] * offered + [0] * (0 < offered < 8)
     packet = packet_bytes(sender.beats)

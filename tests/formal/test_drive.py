@@ -388,6 +388,10 @@ class Drives(Harness):
         ).all()
         ends = self.ends & ~self.fails & among(phase, CONVERSIONS)
         self.always(m, "a_conversion_gives_all_its_groups", implies(ends, count))
+        ended = self.past(m, drive.done)
+        soon = ended | self.past(m, ended)
+        apart = implies(soon, ~drive.beat) & implies(ended, ~self.in_hand)
+        self.always(m, "conversions_are_apart", apart)
         self.beats = beats
 
     def _follows(self, m: Module, inner: Inside, t: Signal) -> None:
@@ -631,6 +635,9 @@ CLAIMS = [
           PHASE, "late.eq(silent >= self.timeout)", "late.eq(silent == self.timeout)"),
     Claim("a_conversion_gives_all_its_groups", "before its done, one a beat",
           PHASE, "groups(spec, spec.rows) - 1", "groups(spec, spec.columns) - 1"),
+    Claim("conversions_are_apart",
+          "a group comes at least three cycles after the last one of the conversion before, as "
+          "rtl/converter.py needs it", PHASE, 'm.next = "SELECT"', 'm.next = "ANSWER"'),
     Claim("the_model_follows",
           "the invariant: a model made from the inputs alone has the registers' values",
           LINES, "with m.If(self.take):", "with m.If(self.take & ~self.full):"),

@@ -74,20 +74,19 @@ class Streams(Harness):
                 stream.stop.eq(stop),
             ]
             self.free(m, stream.scale, stream.write_state, stream.new_state)
-        # One begins when both are ready, and a stop comes with no begin.
-        begins = begin & row.begin.ready & column.begin.ready
-        self.assume(m, ~(begin & stop))
+        begins = Signal()
+        m.d.comb += begins.eq(begin & row.begin.ready & column.begin.ready & ~stop)
+        busy = {side: inside[side]["busy"] for side in LAGS}
         opened, whole, second = Signal(), Signal(), Signal()
-        working, scrambling = ~row.begin.ready, Signal()
-        slot = Signal(SLOT_BITS)
-        last = row.o.valid & take & (slot == SLOTS - 1)
-        m.d.sync += scrambling.eq(begins)
+        working, given = busy["row"], Signal(range(SLOTS + 1))
+        taken = row.o.valid & take
+        last = taken & (given == SLOTS - 1)
         with m.If(begins):
-            m.d.sync += [opened.eq(1), second.eq(replay), slot.eq(0)]
+            m.d.sync += [opened.eq(1), second.eq(replay), given.eq(0)]
             with m.If(~replay):
                 m.d.sync += whole.eq(0)
-        with m.If(row.o.valid & take):
-            m.d.sync += slot.eq(slot + 1)
+        with m.If(taken):
+            m.d.sync += given.eq(given + 1)
             with m.If(last):
                 m.d.sync += whole.eq(1)
         with m.If(commit | stop):
@@ -95,103 +94,113 @@ class Streams(Harness):
         self.assume(m, ~(begin & replay) | (opened & whole))
         self.assume(m, ~(begin & ~replay) | ~opened)
         self.assume(m, ~commit | (~working & ~begin))
+        # A write makes its side draw anew, before a command can come.
+        written = self.past(m, row.write_state | column.write_state)
+        self.assume(m, ~(written & begin))
+        # An offer stays until it is taken.
+        self.assume(m, ~self.past(m, begin & ~begins & ~stop) | begin)
         for stream in streams.values():
             self.assume(m, ~stream.write_state | (~opened & ~begin & (stream.new_state != 0)))
             self.assume(m, ~opened | (stream.scale == self.past(m, stream.scale)))
             self.assume(m, stream.scale < SCALE_LIMIT)
 
-        names = ("SCRAMBLE", "SLOTS")
-        states = [Cat(inside[side].state(name) for name in names) for side in LAGS]
+        names = ("drawing", "multiplied", "busy")
+        states = [Cat(inside[side][name] for name in names) for side in LAGS]
         in_step = (states[0] == states[1]) & (row.o.valid == column.o.valid)
+        in_step &= written | (row.begin.ready == column.begin.ready)
         self.always(m, "the_sides_are_in_step", in_step)
-        model = [inside[side].state("SCRAMBLE") == (scrambling) for side in LAGS]
-        model += [~working | opened, ~inside["row"].state("SLOTS") | row.o.valid]
+        model = [~working | opened, ~working | ~row.begin.ready]
+        model += [~(row.begin.ready & opened) | begin, ~whole | opened]
         model += [whole | ~opened | working, ~second | whole | ~opened]
-        model += [inside[side]["fsm_state"] <= 2 for side in LAGS]
+        model += [~opened | (given <= SLOTS), ~working | (given < SLOTS)]
         for side, stream in streams.items():
             self._side(m, side, stream, inside[side], locals(), model)
         self.always(m, "the_model_follows", Cat(model).all())
-        both = second & last & (row.state != 1)
+        both = second & last
         self.reach(
             m, "an_update_in_two_phases", both & (row.o.payload > 0) & (column.o.payload > 0)
         )
         self.reach(m, "a_second_phase_cut_short", self.past(m, stop & second & row.o.valid))
-        self.reach(m, "two_updates", begins & (self.past(m, commit)))
+        self.reach(m, "two_updates", begins & (row.state != 1) & ~replay)
 
     def _side(
         self, m: Module, side: str, stream: Any, inside: Inside, now: dict, model: list
     ) -> None:
-        opened, begins, replay, slot = (now[n] for n in ("opened", "begins", "replay", "slot"))
-        first, scrambling, stop, second = (
-            now[n] for n in ("whole", "scrambling", "stop", "second")
-        )
-        state, take, working = stream.state, now["take"], now["working"]
-        begun, follows = (
-            Signal(LFSR_BITS, init=1, name=f"{side}_{n}") for n in ("begun", "follows")
-        )
-        scramble = Signal(SLOT_BITS, name=f"{side}_scramble")
-        noted_states = [Signal(LFSR_BITS, name=f"{side}_state_{n}") for n in range(SLOTS)]
-        noted = [Signal(BITS, name=f"{side}_threshold_{n}") for n in range(SLOTS)]
-        next_draw = drawn(follows, side)
-        with m.If(begins):
-            m.d.sync += follows.eq(Mux(replay, begun, state))
-            with m.If(~replay):
-                m.d.sync += begun.eq(state)
-        with m.Elif(scrambling):
-            m.d.sync += [follows.eq(next_draw)]
-            m.d.sync += scramble.eq(next_draw[DRAW_BITS - SLOT_BITS : DRAW_BITS])
-        with m.Elif(stream.o.valid & take):
-            m.d.sync += follows.eq(next_draw)
-        # A threshold is made of the draw that the slot's cycle makes.
-        given = stream.o.valid & ~second
+        opened, begins, working, given = (
+            now[n] for n in ("opened", "begins", "working", "given")
+        )  # fmt: skip
+        whole, second, stop, commit = (now[n] for n in ("whole", "second", "stop", "commit"))
+        state, scale = stream.state, stream.scale
+        begun = Signal(LFSR_BITS, init=1, name=f"{side}_begun")
+        with m.If(begins & ~opened):
+            m.d.sync += begun.eq(state)
+        # What an UPDATE draws from the state that it begins with: the scramble, then the slots'.
+        scrambled = drawn(state, side)
+        scramble = scrambled[DRAW_BITS - SLOT_BITS : DRAW_BITS]
+        chain, expected = [drawn(scrambled, side)], []
         for number in range(SLOTS):
-            with m.If(given & (slot == number)):
-                m.d.sync += [noted[number].eq(stream.o.payload), noted_states[number].eq(next_draw)]
-        self.always(m, f"{side}_state_is_never_0", (state != 0) & (inside["first"] != 0))
+            named = Signal(LFSR_BITS, name=f"{side}_draw_{number}")
+            m.d.comb += named.eq(chain[number])
+            chain[number] = named
+            chain.append(drawn(named, side))
+            slot = self._number(m, number)
+            expected.append(threshold(named, slot, scramble, scale, side, self.spec))
+        noted = [Signal(BITS, name=f"{side}_threshold_{n}") for n in range(SLOTS)]
         offered = stream.o.valid
-        expected = threshold(next_draw, slot, scramble, stream.scale, side, self.spec)
+        for number in range(SLOTS):
+            with m.If(offered & ~second & (given == number)):
+                m.d.sync += noted[number].eq(stream.o.payload)
+        alive = (state != 0) & (inside["ahead"] != 0)
+        self.always(m, f"{side}_state_is_never_0", alive)
         self.always(
             m,
             f"{side}_thresholds_are_those_of_the_draws",
-            ~offered | (stream.o.payload == expected),
+            ~offered | (stream.o.payload == Array(expected)[given[:SLOT_BITS]]),
         )
         again = offered & second
         self.always(m, f"{side}_replay_gives_the_same_thresholds",
-                    ~again | (stream.o.payload == Array(noted)[slot]))  # fmt: skip
+                    ~again | (stream.o.payload == Array(noted)[given[:SLOT_BITS]]))  # fmt: skip
         back = self.past(m, stop & opened)
         self.always(m, f"{side}_stop_takes_the_draws_back", ~back | (state == self.past(m, begun)))
+        kept = self.past(m, commit & opened & ~stop)
+        self.always(
+            m, f"{side}_commit_keeps_the_draws", ~kept | (state == self.past(m, chain[SLOTS - 1]))
+        )
         written = self.past(m, stream.write_state & ~working)
         self.always(
             m, f"{side}_write_loads_the_state", ~written | (state == self.past(m, stream.new_state))
         )
-        free = self.past(m, ~stop & ~stream.write_state & ~begins & ~working)
-        self.always(m, f"{side}_state_stays_while_idle", ~free | (state == self.past(m, state)))
+        free = self.past(m, ~stream.write_state & ~(commit & opened))
+        self.always(m, f"{side}_state_stays_otherwise", ~free | (state == self.past(m, state)))
 
-        model += [~working | (state == follows), ~opened | (inside["first"] == begun)]
-        model += [inside["open_"] == opened]
-        slots = inside.state("SLOTS")
-        model += [~slots | ((inside["slot"] == slot) & (inside["scramble"] == scramble))]
-        # What is noted is a chain of draws from the state at the UPDATE's begin.
-        after = drawn(begun, side)
-        known = opened & (first | (working & ~scrambling & ~second))
-        of_begun = after[DRAW_BITS - SLOT_BITS : DRAW_BITS]
-        model += [~slots | (scramble == of_begun), ~(scrambling & working) | (follows == begun)]
-        model += [~scrambling | (slot == 0)]
-        here = Array([after, *noted_states[:-1]])[slot]
-        model += [~slots | (follows == here)]
+        # The steps: so many draws were made of those of a phase, and some are under way.
+        ahead, ready, drawing = inside["ahead"], inside["ready"], inside["drawing"]
+        multiplied, ordered = inside["multiplied"], inside["ordered"]
+        made = Signal(range(SLOTS + 3), name=f"{side}_made")
+        m.d.comb += made.eq(given + offered + multiplied)
+        slot = made[:SLOT_BITS]
+        order = slot if side == "row" else Cat(slot[bit] for bit in reversed(range(SLOT_BITS)))
+        model += [~opened | (state == begun), inside["open_"] == opened]
+        model += [~(ready & working), ~ready | (ahead == chain[0])]
+        model += [~ready | ((inside["slot"] == 0) & (inside["scramble"] == scramble))]
+        model += [~ready | (ordered == scramble), working | (inside["slot"] == 0)]
+        model += [~working | ((made <= SLOTS) & (drawing == (made < SLOTS)))]
+        model += [~working | ((inside["slot"] == slot) & (inside["scramble"] == scramble))]
+        model += [~working | (ordered == order ^ scramble)]
+        present = Array([*chain[:SLOTS], chain[SLOTS - 1]])[made]
+        model += [~working | (ahead == present)]
+        model += [~whole | working | ready | (ahead == chain[SLOTS - 1])]
+        under_way = Signal(SLOT_BITS, name=f"{side}_under_way")
+        m.d.comb += under_way.eq(given + offered)
+        full = Signal(DRAW_BITS * 2 + 1, name=f"{side}_full")
+        low, high = inside["half_0"], inside["half_1"]
+        m.d.comb += full.eq(low + (high << (DRAW_BITS // 2)))
+        limit = (1 << BITS) - 1
+        limited = Mux(full[DRAW_BITS:] > limit, limit, full[DRAW_BITS:])[:BITS]
+        model += [~multiplied | (limited == Array(expected)[under_way])]
         for number in range(SLOTS):
-            there = known & (first | (slot > number))
-            after = drawn(after, side)
-            same = noted_states[number] == after
-            value = threshold(
-                noted_states[number],
-                self._number(m, number),
-                of_begun,
-                stream.scale,
-                side,
-                self.spec,
-            )
-            model += [~there | same, ~there | (noted[number] == value)]
+            known = opened & (whole | (~second & (given > number)))
+            model += [~known | (noted[number] == expected[number])]
 
     def _number(self, m: Module, number: int) -> Signal:
         slot = Signal(SLOT_BITS)
@@ -216,26 +225,25 @@ STOCHASTIC_THRESHOLDS = [
 
 def _side_claims(side: str) -> list[Claim]:
     return [
-        Claim(f"{side}_state_is_never_0", "nor the state that a stop goes back to",
+        Claim(f"{side}_state_is_never_0", "nor the one that runs ahead of it",
               MODULE, "new = state[LFSR_BITS - STEPS_A_DRAW :] ^",
               "new = state[LFSR_BITS - STEPS_A_DRAW :] &"),
         Claim(f"{side}_thresholds_are_those_of_the_draws",
               "(u scale) >> 16 of the spec's draw, its top bits replaced by slot and scramble",
               MODULE, "order ^ scramble", "order"),
         Claim(f"{side}_replay_gives_the_same_thresholds", "slot by slot, in the second phase",
-              MODULE,
-              "with m.If(self.begin.payload.replay):\n"
-              "                        m.d.sync += state.eq(first)",
-              "with m.If(0):\n                        m.d.sync += state.eq(first)"),
+              MODULE, "scrambled = self._drawn(state)", "scrambled = self._drawn(state ^ open_)"),
         Claim(f"{side}_stop_takes_the_draws_back",
               "in any cycle of an UPDATE, of either phase, the state is that of its begin again",
-              MODULE, "with m.If(open_):", "with m.If(open_ & self.begin.ready):"),
+              MODULE, "with m.If(self.commit & open_ & ~self.stop):",
+              "with m.If((self.commit | self.stop) & open_):"),
+        Claim(f"{side}_commit_keeps_the_draws", "those of the scramble and of all slots, once",
+              MODULE, "state.eq(ahead)", "state.eq(self._drawn(ahead))"),
         Claim(f"{side}_write_loads_the_state", "the host's, while no UPDATE is open",
               MODULE, "state.eq(self.new_state)", "state.eq(self.new_state | 1)"),
-        Claim(f"{side}_state_stays_while_idle", "a commit changes nothing",
-              MODULE, "m.d.comb += self.begin.ready.eq(1)",
-              "m.d.comb += self.begin.ready.eq(1); "
-              "m.d.sync += state.eq(Mux(self.commit, first, state))"),
+        Claim(f"{side}_state_stays_otherwise", "whatever is drawn",
+              MODULE, "m.d.comb += later.eq(slot + 1)",
+              "m.d.comb += later.eq(slot + 1); m.d.sync += state.eq(ahead)"),
     ]  # fmt: skip
 
 
@@ -245,8 +253,8 @@ CLAIMS = [
     Claim("the_sides_are_in_step", "both scramble, offer and rest in the same cycles",
           MODULE, "with m.If(slot == self.slots - 1):",
           'with m.If(slot == (self.slots - 1 if self.side == "row" else 0)):'),
-    Claim("the_model_follows", "the invariant: what was noted is a chain of the spec's draws",
-          MODULE, "with m.If(self.stop | self.commit):", "with m.If(self.stop):"),
+    Claim("the_model_follows", "the invariant: what runs ahead is in a chain of the spec's draws",
+          MODULE, "with m.If(self.stop | self.commit |", "with m.If(self.stop |"),
 ]  # fmt: skip
 _OTHERS = {claim.name: claim for claim in STOCHASTIC_THRESHOLDS}
 STOCHASTIC_CLAIMS = [_OTHERS.get(claim.name, claim) for claim in CLAIMS]

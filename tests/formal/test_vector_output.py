@@ -124,8 +124,8 @@ CODES = [
     Claim("none_unasked", "nothing is on offer that was not finished",
           OUTPUT, "with m.If(self.finish & (self.packet.count != 0)):", "with m.If(self.finish):"),
 ]  # fmt: skip
-RULES_DEPTH, RULES_WITNESSES, STAYS = 12, 16, ("a_beat_stays", "its_destination_stays")
-CODES_DEPTH, CODES_WITNESSES = 11, 16
+RULES_DEPTH, RULES_WITNESSES, STAYS = 13, 17, ("a_beat_stays", "its_destination_stays")
+CODES_DEPTH, CODES_WITNESSES = 12, 17
 STAYS_INDUCTION = 2
 """Depths in cycles: of a packet, and of one after it."""
 
