@@ -101,8 +101,10 @@ def update(spec: TileSpec, polarities: int = 1, new_vectors: int = 0) -> Cycles:
 
     Before it asks, each phase draws its first thresholds; with row skew the ring fills.
     """
-    fill = spec.update.slots + 4 if spec.row_taps > 1 else 4
-    return _drive(spec.update.slots, fill) * polarities + Cycles(overhead=2 + new_vectors)
+    fill = spec.update.slots + 3 if spec.row_taps > 1 else 3
+    # A second phase draws anew, which takes a cycle.
+    again = polarities - 1
+    return _drive(spec.update.slots, fill) * polarities + Cycles(overhead=2 + new_vectors + again)
 
 
 def read(spec: TileSpec) -> Cycles:
