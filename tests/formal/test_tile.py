@@ -336,7 +336,7 @@ CLAIMS = [
           rtl.transfer, "abort = self.abort & ~self.answered", "abort = self.abort"),
     Claim("a_phase_in_hand_is_the_users",
           "of the controller in a state that waits for it, or of the working sequencer; else none",
-          TILE, "user.phase_done.eq(drive.done)", "user.phase_done.eq(drive.i.ready)"),
+          TILE, "user.phase_done.eq(drive.done)", "user.phase_done.eq(drive.done | drive.beat)"),
     Claim("no_driver_is_written_during_a_phase",
           "vectors, trims, selects and step codes, by whomever, from taking to done",
           TILE, "drive.rows_take.eq(controller.rows_take)",
