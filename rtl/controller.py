@@ -180,12 +180,10 @@ class Controller(wiring.Component):
             with m.State("IDLE"):
                 with m.If(self.command):
                     walk.take()
-                    m.next = "CHECK"
-            with m.State("CHECK"):
-                with m.If(refused != Error.NONE):
-                    walk.end(refused)
-                with m.Else():
-                    self._begin(m, walk.operation, walk.flags)
+                    with m.If(refused != Error.NONE):
+                        walk.end(refused)
+                    with m.Else():
+                        self._begin(m)
             walk.states()
             with m.State("ANSWER"):
                 m.d.comb += [self.answered.eq(1), self.error.eq(walk.answer)]
@@ -201,9 +199,10 @@ class Controller(wiring.Component):
             m.d.sync += self.columns_held.eq(0)
         return m
 
-    def _begin(self, m: Module, operation: Signal, word: Any) -> None:
-        """The first state of the command taken."""
-        with m.Switch(operation):
+    def _begin(self, m: Module) -> None:
+        """The first state of the command on offer."""
+        word = self.word
+        with m.Switch(word.opcode):
             with m.Case(Command.FORWARD):
                 m.next = "FORWARD_VECTOR"
             with m.Case(Command.BACKWARD):

@@ -2,8 +2,8 @@
 
 A request is taken while idle; `done` answers it, with `failed` where the macro did not answer in
 time or the tile was disarmed. Between taking and the first cycle of the window lie one cycle for
-the selects and the macro's answer; `done` comes a cycle after the last one in which a line can be
-high, after the last group of a conversion, or after the strobe's answer. One request at a time.
+the selects and the macro's answer; `done` comes with the last cycle in which a line can be high, or
+a cycle after a conversion's last group, a strobe's answer or a failure. One request at a time.
 """
 
 from __future__ import annotations
@@ -192,10 +192,15 @@ class PhaseDriver(wiring.Component):
             columns = (self.phase == Phase.BACKWARD) | kind["updates"]
             m.d.comb += [self.row_drive.eq(rows), self.column_drive.eq(columns), moves.eq(1)]
             m.d.sync += cycle.eq(following)
+            m.next = "WINDOW"
+            # The last cycle is known before: nothing can fail any more, and it is told in it.
+            with m.If(cycle == last_cycle):
+                m.d.sync += self.done.eq(1)
+                m.next = "CLOSE"
 
         def finish(failed: ValueLike) -> None:
             m.d.comb += [ends.eq(1), fails.eq(failed)]
-            m.d.sync += self.request.eq(0)
+            m.d.sync += [self.done.eq(1), self.failed.eq(failed), self.request.eq(0)]
             m.next = "IDLE"
 
         def ask() -> None:
@@ -225,7 +230,7 @@ class PhaseDriver(wiring.Component):
                 primed.eq(1),
             ]
 
-        m.d.sync += [self.done.eq(ends), self.failed.eq(fails)]
+        m.d.sync += [self.done.eq(0), self.failed.eq(0)]
         with m.FSM():
             with m.State("IDLE"):
                 m.d.comb += self.i.ready.eq(1)
@@ -249,7 +254,7 @@ class PhaseDriver(wiring.Component):
             with m.State("DRAW"):
                 with m.If(~self.enable | late):
                     finish(failed=True)
-                with m.Elif(primed):
+                with m.Elif(primed | takes):
                     count_silence()
                     # It was low before the draws, and a macro may break its rules.
                     with m.If(~self.ready):
@@ -273,14 +278,15 @@ class PhaseDriver(wiring.Component):
                 with m.Elif(self.ready):
                     # The lines are a register behind: they carry the window from the next cycle.
                     drive()
-                    m.next = "WINDOW"
             with m.State("WINDOW"):
                 with m.If(~self.enable):
                     finish(failed=True)
-                with m.Elif(cycle == last_cycle + 1):
-                    finish(failed=False)
                 with m.Else():
                     drive()
+            with m.State("CLOSE"):
+                m.d.comb += ends.eq(1)
+                m.d.sync += self.request.eq(0)
+                m.next = "IDLE"
         with m.If(self.i.valid & self.i.ready):
             m.d.sync += replay.eq(asked.replay)
 

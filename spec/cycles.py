@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from spec.commands import Destination
 from spec.tile import TileSpec, groups
 
-ASK = 4
-"""A phase: it is asked for, its selects, its request, its end is told; groups come one a cycle."""
-ASK_AND_ANSWER = 5
+ASK = 3
+"""A phase: it is asked for, its selects, its request; conversions then give a group a cycle."""
+ASK_AND_ANSWER = 4
 """A phase with a window, or a strobe: the same, and the cycle in which `ready` is seen."""
+TOLD = 1
+"""The end of a conversion or of a strobe is told a cycle later; that of a window is foreseen."""
 CODES = 4
 """From a group of raw codes to its codes: rtl/converter.py's LATENCY."""
 THROUGH = 6
@@ -68,11 +70,11 @@ def _drive(window: int, overhead: int = 0) -> Cycles:
 
 
 def _convert(spec: TileSpec, lines: int) -> Cycles:
-    return Cycles(conversions=groups(spec, lines), overhead=ASK)
+    return Cycles(conversions=groups(spec, lines), overhead=ASK + TOLD)
 
 
 def _strobe(overhead: int = 0) -> Cycles:
-    return Cycles(overhead=ASK_AND_ANSWER + overhead, answers=1)
+    return Cycles(overhead=ASK_AND_ANSWER + TOLD + overhead, answers=1)
 
 
 def _pass(cycles: int) -> Cycles:
@@ -85,15 +87,16 @@ def _pass(cycles: int) -> Cycles:
 def forward(spec: TileSpec, polarities: int = 1) -> Cycles:
     """FORWARD with rows of one polarity live, or of both."""
     window = spec.row_code.high
-    # The command, the vector; a set of conversions begins; its codes' steps; the answer.
-    begin_and_end = Cycles(overhead=3 + CODES)
+    # The command, the vector; a set of conversions begins; its codes' steps, of which one passes
+    # while the end is told; the answer.
+    begin_and_end = Cycles(overhead=2 + CODES)
     return _drive(window) * polarities + _convert(spec, spec.columns) + begin_and_end
 
 
 def backward(spec: TileSpec) -> Cycles:
     """BACKWARD: one phase, whatever the polarities."""
     drive, convert = _drive(spec.column_code.high), _convert(spec, spec.rows)
-    return drive + convert + Cycles(overhead=3 + CODES)
+    return drive + convert + Cycles(overhead=2 + CODES)
 
 
 def update(spec: TileSpec, polarities: int = 1, new_vectors: int = 0) -> Cycles:
@@ -101,38 +104,38 @@ def update(spec: TileSpec, polarities: int = 1, new_vectors: int = 0) -> Cycles:
 
     Before it asks, each phase draws its first thresholds; with row skew the ring fills.
     """
-    fill = spec.update.slots + 3 if spec.row_taps > 1 else 3
+    fill = spec.update.slots + 2 if spec.row_taps > 1 else 2
     # A second phase draws anew, which takes a cycle.
     again = polarities - 1
-    return _drive(spec.update.slots, fill) * polarities + Cycles(overhead=2 + new_vectors + again)
+    return _drive(spec.update.slots, fill) * polarities + Cycles(overhead=1 + new_vectors + again)
 
 
 def read(spec: TileSpec) -> Cycles:
     """READ of a row: its zero, its drive phase, its conversions."""
     conversions = _convert(spec, spec.columns) * (2 << spec.converters.read_average_log2)
-    return conversions + _drive(_read_window(spec)) + Cycles(overhead=3 + CODES)
+    return conversions + _drive(_read_window(spec)) + Cycles(overhead=2 + CODES)
 
 
 def calibrate(spec: TileSpec) -> Cycles:
     """CALIBRATE of both sides."""
     both = _convert(spec, spec.columns) + _convert(spec, spec.rows)
-    return both * (1 << spec.converters.calibration_log2) + Cycles(overhead=4)
+    return both * (1 << spec.converters.calibration_log2) + Cycles(overhead=3)
 
 
 def idle(cycles: int) -> Cycles:
     """IDLE; its window is a request that waits for no answer."""
-    return Cycles(windows=cycles, overhead=5)
+    return Cycles(windows=cycles, overhead=4)
 
 
 def precharge() -> Cycles:
     """PRECHARGE."""
-    return _strobe(2)
+    return _strobe(1)
 
 
 def program(spec: TileSpec) -> Cycles:
     """PROGRAM: selects by groups, step codes by columns, RESET, SET."""
     loads = Cycles(passes=groups(spec, spec.columns) + spec.columns)
-    return loads + _strobe() + _strobe() + Cycles(overhead=2)
+    return loads + _strobe() + _strobe() + Cycles(overhead=1)
 
 
 def init(spec: TileSpec, rows: int) -> Cycles:
@@ -154,7 +157,7 @@ def transfer(spec: TileSpec, rows: Sequence[tuple[int, int]]) -> Cycles:
 
 # -- rows of a range -------------------------------------------------------------------------
 
-_RANGE = Cycles(overhead=4)
+_RANGE = Cycles(overhead=3)
 """The command, the sequencer's start, the answer."""
 _JOURNAL = Cycles(overhead=2)
 
@@ -195,7 +198,7 @@ def _row_read(spec: TileSpec) -> Cycles:
     """A READ of the sequencer, until its codes are worked."""
     repeats = 1 << spec.converters.read_average_log2
     conversions = _convert(spec, spec.columns) * repeats
-    return _drive(_read_window(spec)) + conversions + Cycles(overhead=7 + CODES)
+    return _drive(_read_window(spec)) + conversions + Cycles(overhead=6 + CODES)
 
 
 def _read_window(spec: TileSpec) -> int:
