@@ -5,7 +5,7 @@ from __future__ import annotations
 from rtl.macro_stub import stub_name
 from rtl.top import module_name
 from spec.tile import TileSpec
-from synth.packaging import file_list, fusesoc, test_bench
+from synth.packaging import file_list, fusesoc, test_bench, vivado
 
 
 def files(spec: TileSpec) -> dict[str, str]:
@@ -19,4 +19,5 @@ def files(spec: TileSpec) -> dict[str, str]:
             "The tile, the stub of its array, and a bench that checks itself",
         ),
         f"{top}.core": fusesoc.text(spec),
+        vivado.FILE: vivado.text(spec),
     }
