@@ -5,7 +5,7 @@ from __future__ import annotations
 from rtl.macro_stub import stub_name
 from rtl.top import module_name
 from spec.tile import TileSpec
-from synth.packaging import file_list, fusesoc, test_bench, vivado
+from synth.packaging import file_list, fusesoc, litex, test_bench, vivado
 
 
 def files(spec: TileSpec) -> dict[str, str]:
@@ -20,4 +20,6 @@ def files(spec: TileSpec) -> dict[str, str]:
         ),
         f"{top}.core": fusesoc.text(spec),
         vivado.FILE: vivado.text(spec),
+        litex.module_file(spec): litex.module_text(spec),
+        litex.EXAMPLE: litex.example_text(spec),
     }
