@@ -5,7 +5,7 @@ from __future__ import annotations
 from rtl.macro_stub import stub_name
 from rtl.top import module_name
 from spec.tile import TileSpec
-from synth.packaging import file_list, fusesoc, litex, test_bench, vivado
+from synth.packaging import file_list, fusesoc, librelane, litex, test_bench, vivado
 
 
 def files(spec: TileSpec) -> dict[str, str]:
@@ -19,6 +19,7 @@ def files(spec: TileSpec) -> dict[str, str]:
             "The tile, the stub of its array, and a bench that checks itself",
         ),
         f"{top}.core": fusesoc.text(spec),
+        librelane.FILE: librelane.text(spec),
         vivado.FILE: vivado.text(spec),
         litex.module_file(spec): litex.module_text(spec),
         litex.EXAMPLE: litex.example_text(spec),
