@@ -297,8 +297,8 @@ _VERILOG_HELP = f"""\
 Write the Verilog of a tile controller, and what goes with it.
 
 DIR gets the tile and a synthesizable stub of its array macro, each one file; its
-registers as SystemRDL, HTML, C header and IP-XACT; lists of files, a test bench that
-checks itself and a FuseSoC core; a lint log, with the waivers;
+registers as SystemRDL, HTML, C header and IP-XACT; lists of files, a test bench, and
+packages for FuseSoC, LiteX, LibreLane and Vivado; a lint log, with the waivers;
 manifest.json and, last, result.json. The same tile gives the same bytes.
 A layer of n inputs is n + 1 rows: the last one is the bias.
 
