@@ -125,6 +125,7 @@ that bus what the programmer's guide does at bring-up, and then a FORWARD. Needs
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -236,7 +237,7 @@ class Script:
     def send(self, destination, data):
         """A packet to the tile."""
         for words, keep, last in self.beats(data):
-            for address, word in zip(self.csr("streams_send_data", len(words)), words):
+            for address, word in zip(self.csr("streams_send_data", len(words)), words, strict=True):
                 self.write(address, word)
             self.write(self.csr("streams_send")[0], last | destination << 1 | keep << 3)
             self.wait(self.csr("streams_sending")[0], 0)
@@ -248,7 +249,7 @@ class Script:
             full = (1 << AXIS_BYTES) - 1
             self.expect(self.csr("streams_beat")[0], last | keep << 3, 1 | full << 3)
             bytes_left = bin(keep).count("1")
-            for address, word in zip(self.csr("streams_data", len(words)), words):
+            for address, word in zip(self.csr("streams_data", len(words)), words, strict=True):
                 self.expect(address, word, (1 << 8 * max(0, min(4, bytes_left))) - 1)
                 bytes_left -= 4
             self.write(self.csr("streams_take")[0], 1)
@@ -360,6 +361,8 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", required=True, type=Path, help="folder to fill")
     out = parser.parse_args().out.resolve()
+    if shutil.which("iverilog") is None:
+        parser.error("iverilog is not on PATH: install Icarus Verilog")
     out.mkdir(parents=True, exist_ok=True)
 
     builder = Builder(System(Platform(out)), output_dir=str(out), compile_software=False)

@@ -57,3 +57,13 @@ def test_the_example_fails_where_something_is_wrong(
     code, last = example(run, damaged, tmp_path / "out")
     assert (code, last[-1]) == (1, "FAIL")
     assert said in last[0]
+
+
+def test_without_icarus_one_line_says_so(tiny: Path, run: Program, tmp_path: Path) -> None:
+    command = [sys.executable, "litex/example.py", "--out", tmp_path / "out"]
+    done = run(*command, cwd=tiny, PATH=str(tmp_path))
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (
+        2,
+        "example.py: error: iverilog is not on PATH: install Icarus Verilog",
+    )
+    assert not (tmp_path / "out").exists()
