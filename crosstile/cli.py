@@ -28,7 +28,7 @@ from golden.training.loop import ENGINES, Run
 from spec.errors import InputError
 from spec.parameter import leaves
 from spec.presets import PRESETS
-from synth import fpga
+from synth import targets
 
 WIDTH = 80
 NOT_SETTABLE = ("tile.rows", "tile.columns")
@@ -331,7 +331,7 @@ def verilog(
 
 
 _SYNTH_HELP = f"""\
-Put a tile's Verilog on an FPGA: synthesis, place and route, timing.
+Put a tile's Verilog on an FPGA, or in standard cells: synthesis, timing, area by block.
 
 Placed out of context, without pins. DIR gets the Verilog, the netlist, the tools'
 logs, report.md (the area of each block, the critical path) and, last, result.json.
@@ -341,7 +341,7 @@ Example:
   crosstile synth --target ecp5-25k --preset tiny --out build/tiny
   crosstile synth --target ecp5-85k --rows 37 --columns 19 --out build/37x19
 \b
-Targets: {", ".join(fpga.TARGETS)}
+Targets: {", ".join(targets.TARGETS)}
 Presets: as of crosstile verilog; needs pip install 'crosstile[hdl]'.
 """
 

@@ -1,0 +1,109 @@
+"""What Yosys and OpenSTA found, in terms of the design."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from synth.blocks import by_name, count, instances, short
+from synth.liberty import Library
+from synth.netlist import Netlist, block
+from synth.opensta import CLOCK, PORT_LOAD_pF, Timing
+
+BLOCKS = "blocks.json"
+
+
+def blocks(stat: dict[str, Any], top: str) -> list[dict[str, Any]]:
+    """All modules, the largest first: own cells, those of the modules in it left out."""
+    times, modules = instances(stat, top), by_name(stat)
+    found = []
+    for name, module in modules.items():
+        # Yosys's area of a module has that of the modules in it.
+        within = sum(
+            n * modules[kind]["area"]
+            for kind, n in module["num_cells_by_type"].items()
+            if kind in modules
+        )
+        found.append(
+            {
+                "name": short(name, top),
+                "instances": times[name],
+                "area": round(times[name] * (module["area"] - within), 1),
+                "ffs": times[name] * count(module, "DFF"),
+            }
+        )
+    return sorted(found, key=lambda one: (-one["area"], one["name"]))
+
+
+def heaviest(netlist: Netlist, library: Library) -> dict[str, Any]:
+    """The net with the largest load, the clock left out."""
+    driven = [net for cell in netlist.cells if (net := netlist.output(cell)) is not None]
+    driven += [net for net in netlist.inputs if netlist.names[net] != CLOCK]
+    loads = {net: netlist.load_pF(net, PORT_LOAD_pF) for net in driven}
+    most = max(loads, key=lambda net: loads[net])
+    return {
+        "max_load_pf": round(loads[most], 3),
+        "signal": netlist.signals.get(most, netlist.names[most]),
+        "max_fanout": max(len(netlist.loads.get(net, ())) for net in driven),
+    }
+
+
+def critical_path(timing: Timing, netlist: Netlist) -> list[dict[str, Any]]:
+    """The slowest path: where it starts, each net on it, where it ends."""
+    nets = {name: net for net, name in netlist.names.items()}
+    steps = []
+    for point in timing.path:
+        cell = netlist.cells.get(point.instance)
+        if cell is None:
+            signal, net = point.pin, nets.get(point.pin)
+        elif point.pin in netlist.library.cells[cell.kind].outputs:
+            net = cell.nets[point.pin]
+            signal = netlist.signals.get(net, "") if net is not None else ""
+        elif netlist.library.cells[cell.kind].sequential and point is timing.path[-1]:
+            net = netlist.output(point.instance)  # the end: the flip-flop, by its output
+            signal = netlist.names[net] if net is not None else ""
+        else:
+            continue
+        steps.append(
+            {
+                "signal": signal,
+                "block": block(signal),
+                "cell": point.cell,
+                "net": netlist.names.get(net, "") if net is not None else "",
+                "fanout": len(netlist.loads.get(net, ())) if net is not None else 0,
+                "arrival_ns": point.arrival_ns,
+            }
+        )
+    return steps
+
+
+def page(found: dict[str, Any]) -> str:
+    """The page, in Markdown."""
+    given, fanout, path = found["constraints"], found["fanout"], found["critical_path"]
+    lines = [
+        f"# {found['module']} on {found['target']}", "",
+        "Cells after mapping and buffering, before a floorplan: no wires, no clock tree, no scan. "
+        f"The clock is ideal, with {given['period_ns']:g} ns. Inputs come "
+        f"{given['input_delay_ns']:g} ns after its edge, by a {given['input_driver']}; outputs "
+        f"have to be there {given['output_delay_ns']:g} ns before it, at "
+        f"{given['output_load_pf']:g} pF. Typical process, 1.8 V, 25 degrees.", "",
+        "| cells | flip-flops | area | slack | Fmax | asked for |", "|--:|--:|--:|--:|--:|--:|",
+        f"| {found['cells']:,} | {found['ffs']:,} | {found['area']:,.0f} um^2 | "
+        f"{found['slack_ns']:.2f} ns | {found['fmax_mhz']:.1f} MHz | {found['mark_mhz']} MHz |", "",
+        "Fmax is what the worst path leaves of the period; abc works no harder than asked. The "
+        f"heaviest net but the clock drives {fanout['max_load_pf']:.2f} pF (`{fanout['signal']}`); "
+        f"no net goes to more than {fanout['max_fanout']} pins.", "",
+        "## Where the area goes", "",
+        "From a synthesis that keeps the hierarchy, for area alone. Its sum is another one than "
+        "above. A block is counted without the blocks in it.", "",
+        "| block | instances | um^2 | flip-flops |", "|---|--:|--:|--:|",
+        *(f"| `{b['name']}` | {b['instances']} | {b['area']:,.0f} | {b['ffs']:,} |"
+          for b in found["blocks"]), "",
+        "## The critical path", "",
+        f"From `{path[0]['signal']}` to `{path[-1]['signal']}`. The logic between flip-flops has "
+        "no names of its own: a net is told by the nearest signal that it is on its way to.", "",
+        "| signal | cell | net | pins | ns |", "|---|---|---|--:|--:|",
+        *(f"| `{s['signal']}` | {s['cell']} | `{s['net']}` | {s['fanout']} | "
+          f"{s['arrival_ns']:.3f} |"
+          for s in path),
+    ]  # fmt: skip
+    return "\n".join(lines) + "\n"
