@@ -356,6 +356,9 @@ Presets: as of crosstile verilog; needs pip install 'crosstile[hdl]'.
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a parameter; repeatable."
 )
+@click.option(
+    "--activity", metavar="DIR", help="Power from this recording of cosim; none: no power."
+)
 @click.option("--out", metavar="DIR", required=True, help="Folder to fill.")
 def synthesized(
     target: str,
@@ -363,12 +366,13 @@ def synthesized(
     rows: int | None,
     columns: int | None,
     settings: tuple[str, ...],
+    activity: str | None,
     out: str,
 ) -> int:
     """Synthesize a tile."""
     spec = export.tile_spec(preset, rows, columns, _settings(settings))
     console = _console()
-    found = synthesis.synth(target, spec, Path(out), console)
+    found = synthesis.synth(target, spec, Path(out), console, activity)
     console.print(synthesis.table(found))
     click.echo(synthesis.last_words(found, Path(out)))
     return 0

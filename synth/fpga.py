@@ -81,6 +81,17 @@ class Target:
             "critical_path": [dataclasses.asdict(one) for one in fpga_report.critical_path(timing)],
         }
 
+    measures_power = False
+
+    @property
+    def cells(self) -> Path:
+        """None are simulated."""
+        raise NotImplementedError
+
+    def power(self, top: str, folder: Path, activity: dict[str, float]) -> dict[str, Any]:
+        """None is measured."""
+        raise NotImplementedError
+
     def versions(self) -> dict[str, str]:
         """Of tools that are no Python packages: none."""
         return {}

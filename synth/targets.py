@@ -35,6 +35,20 @@ class Target(Protocol):
         """From TOP.v to figures for result.json. Raises InputError."""
         ...
 
+    @property
+    def measures_power(self) -> bool:
+        """Whether `power` gives any."""
+        ...
+
+    @property
+    def cells(self) -> Path:
+        """Where `measures_power`: models of the cells in a netlist, for a simulator."""
+        ...
+
+    def power(self, top: str, folder: Path, activity: dict[str, float]) -> dict[str, Any]:
+        """Where `measures_power`: for result.json, from toggles a cycle of each net."""
+        ...
+
     def versions(self) -> dict[str, str]:
         """Of tools that are no Python packages."""
         ...

@@ -70,7 +70,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("synth") / "block"
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(synthesis, "tile_text", lambda spec: BLOCK)
-        assert main([*COMMAND, "--out", str(made)]) == 0
+        assert main([*COMMAND, "--activity", "none", "--out", str(made)]) == 0
     return made
 
 
