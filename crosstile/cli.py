@@ -359,6 +359,7 @@ Presets: as of crosstile verilog; needs pip install 'crosstile[hdl]'.
 @click.option(
     "--activity", metavar="DIR", help="Power from this recording of cosim; none: no power."
 )
+@click.option("--check", is_flag=True, help="Prove that the netlist is what the Verilog says.")
 @click.option("--out", metavar="DIR", required=True, help="Folder to fill.")
 def synthesized(
     target: str,
@@ -367,15 +368,16 @@ def synthesized(
     columns: int | None,
     settings: tuple[str, ...],
     activity: str | None,
+    check: bool,
     out: str,
 ) -> int:
     """Synthesize a tile."""
     spec = export.tile_spec(preset, rows, columns, _settings(settings))
     console = _console()
-    found = synthesis.synth(target, spec, Path(out), console, activity)
+    found = synthesis.synth(target, spec, Path(out), console, activity, check=check)
     console.print(synthesis.table(found))
     click.echo(synthesis.last_words(found, Path(out)))
-    return 0
+    return 0 if found.get("equivalence", {"equal": True})["equal"] else 1
 
 
 _COSIM_HELP = f"""\

@@ -23,18 +23,27 @@ BLOCKS_SHOWN = 8
 
 
 def synth(
-    name: str, spec: TileSpec, folder: Path, console: Console, given: str | None = None
+    name: str,
+    spec: TileSpec,
+    folder: Path,
+    console: Console,
+    given: str | None = None,
+    *,
+    check: bool = False,
 ) -> dict[str, Any]:
     """Fill a folder; returns the content of its result.json, which is written last.
 
-    `given` is a folder of cosim whose recording says what the nets do, or "none"; None: a run of
-    the tile's own, where one can be made. Raises InputError where the folder cannot be used, a tool
-    is missing, or the tile does not fit.
+    `check` has the netlist proven equal to the Verilog; the result says whether it is. `given` is
+    a folder of cosim whose recording says what the nets do, or "none"; None: a run of the tile's
+    own, where one can be made. Raises InputError where the folder cannot be used, a tool is
+    missing, or the tile does not fit.
     """
     target = targets.target(name)
     with hdl_extra("synth"):
         from rtl.top import module_name
     target.check_tools()
+    if check and not target.proves:
+        raise InputError(f"--check: --target {name} has no proof of its netlist; leave it out")
     if given is not None and not target.measures_power:
         raise InputError(f"--activity: --target {name} has no power to measure; leave it out")
     refuse_taken(folder, (RESULT,))
@@ -45,6 +54,9 @@ def synth(
     with console.status(f"Verilog of {top}"):
         write_atomically(folder / f"{top}.v", tile_text(spec).encode())
     made = target.make(top, folder, lambda step: console.status(f"{step} of {top} for {name}"))
+    if check:
+        with console.status(f"proof that the netlist of {top} is its Verilog"):
+            made["equivalence"] = target.prove(top, folder)
     if target.measures_power:
         if recording is None:
             with console.status(f"recording a run of {top}"):
@@ -113,4 +125,10 @@ def last_words(found: dict[str, Any], folder: Path) -> str:
     mark = f"{found['mark_mhz']} MHz {met}"
     power = found.get("power")
     used = f", {power['total_mw']:.1f} mW in training" if power else ""
-    return f"{found['module']}: {found['fmax_mhz']:.1f} MHz, {mark}{used}; look at {folder / PAGE}"
+    line = f"{found['module']}: {found['fmax_mhz']:.1f} MHz, {mark}{used}; look at {folder / PAGE}"
+    equivalence = found.get("equivalence")
+    if equivalence is None:
+        return line
+    if equivalence["equal"]:
+        return f"{line}\nthe netlist is proven equal to the Verilog"
+    return f"{line}\nthe netlist is NOT proven equal to the Verilog"

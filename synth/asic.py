@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from spec.errors import InputError
-from synth import asic_report, liberty, opensta, power, yosys
+from synth import asic_report, equivalence, liberty, opensta, power, yosys
 from synth.asic_report import BLOCKS
 from synth.netlist import Netlist
 from synth.yosys import YOSYS
@@ -149,6 +149,12 @@ class Target:
         netlist = Netlist.read(folder / GRAPH, top, liberty.read(self.library))
         slews = power.read_slews(folder / opensta.SLEWS)
         return power.power(netlist, slews, activity, self.mark_mhz)
+
+    proves = True
+
+    def prove(self, top: str, folder: Path) -> dict[str, Any]:
+        """Whether NETLIST is what TOP.v says. Raises InputError where they do not compare."""
+        return equivalence.compare(f"{top}.v", NETLIST, top, self.library, folder).json()
 
     def synthesize(self, top: str, folder: Path) -> None:
         """From TOP.v to NETLIST, flattened, GRAPH and STAT. Raises InputError."""

@@ -106,7 +106,22 @@ def page(found: dict[str, Any]) -> str:
           f"{s['arrival_ns']:.3f} |"
           for s in path),
     ]  # fmt: skip
-    return "\n".join([*lines, "", *_power(found)]) + "\n"
+    return "\n".join([*lines, "", *_power(found), *_equivalence(found)]) + "\n"
+
+
+def _equivalence(found: dict[str, Any]) -> list[str]:
+    verdict = found.get("equivalence")
+    if verdict is None:
+        return []
+    points = f"{verdict['points']:,} points, all flip-flops and outputs"
+    if verdict["equal"]:
+        return ["", "## The netlist", "", f"It is proven equal to the Verilog, at {points}."]
+    unproven = ", ".join(f"`{name}`" for name in verdict["unproven"])
+    return [
+        "", "## The netlist", "",
+        f"It is NOT proven equal to the Verilog: of {points}, these differ or could not be shown "
+        f"to be equal: {unproven}.",
+    ]  # fmt: skip
 
 
 def _power(found: dict[str, Any]) -> list[str]:

