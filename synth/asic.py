@@ -59,7 +59,7 @@ CONSTR = f"set_driving_cell INVX1\nset_load {opensta.PORT_LOAD_pF} [all_outputs]
 FLAT = """\
 read_liberty -lib {library}
 read_verilog {top}.v
-synth -flatten -top {top}
+synth -nofsm -flatten -top {top}
 dfflibmap -liberty {library}
 abc -liberty {library} -constr {constr} -script {script}
 setundef -zero
@@ -71,12 +71,15 @@ tee -q -o {stat} stat -liberty {library} -json
 write_verilog -noattr -noexpr -simple-lhs {netlist}
 write_json {graph}
 """
-"""Single nets, as OpenSTA reads no concatenation on the left, and names that both files share."""
+"""Single nets, as OpenSTA reads no concatenation on the left, and names that both files share.
+
+States keep the encoding that the Verilog has, for the proof that the netlist is equal to it.
+"""
 
 KEPT = """\
 read_liberty -lib {library}
 read_verilog {top}.v
-synth -top {top}
+synth -nofsm -top {top}
 dfflibmap -liberty {library}
 abc -liberty {library}
 opt_clean -purge
