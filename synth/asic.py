@@ -59,7 +59,7 @@ CONSTR = f"set_driving_cell INVX1\nset_load {opensta.PORT_LOAD_pF} [all_outputs]
 FLAT = """\
 read_liberty -lib {library}
 read_verilog {top}.v
-synth -nofsm -flatten -top {top}
+{generic}
 dfflibmap -liberty {library}
 abc -liberty {library} -constr {constr} -script {script}
 setundef -zero
@@ -171,6 +171,7 @@ class Target:
     def _script(self, text: str, top: str) -> str:
         names = {
             "top": top, "library": self.library.name, "constr": CONSTRAINTS, "script": SCRIPT,
+            "generic": equivalence.GENERIC.format(top=top).replace("\n", "; "),
             "stat": STAT, "blocks": BLOCKS, "netlist": NETLIST, "graph": GRAPH,
         }  # fmt: skip
         return "; ".join(text.format(**names).splitlines())

@@ -22,17 +22,31 @@ LOG = "equivalence.log"
 SIMPLE_CYCLES, INDUCTION_CYCLES = 2, 4
 """Of history that a proof may lean on. Most points need one; merged or moved flip-flops more."""
 
+GENERIC = """\
+synth -nofsm -noabc -flatten -top {top}
+opt_clean -purge
+rename -enumerate -pattern unnamed_% t:$_*DFF* %co1:+[Q] w:* %i"""
+"""From Verilog to gates of no library, one name a net, and one for each flip-flop's output.
+
+The netlist is mapped from it, and compared with it: names are what the two have in common, and
+equiv_make takes no notice of a net that has a second name.
+"""
+
+# Hidden: names that mapping made, which a buffer, being a wire, would put in place of the design's.
 # The netlist has single bits of everything; the cells' models come from the library that timed it.
 SCRIPT = """\
 read_verilog {verilog}
-synth -nofsm -noabc -flatten -top {top}
+{generic}
 splitnets -ports
+opt_clean -purge
 rename {top} gold
 design -stash gold
 read_liberty -ignore_miss_func {library}
 read_verilog {netlist}
+rename -hide {top}/c:* {top}/w:_*_
 prep -flatten -top {top}
 splitnets -ports
+opt_clean -purge
 rename {top} gate
 design -stash gate
 design -copy-from gold gold
@@ -68,8 +82,8 @@ def compare(verilog: str, netlist: str, top: str, library: Path, folder: Path) -
     if not (folder / library.name).exists():
         shutil.copyfile(library, folder / library.name)
     script = SCRIPT.format(
-        verilog=verilog, netlist=netlist, top=top, library=library.name,
-        simple=SIMPLE_CYCLES, induction=INDUCTION_CYCLES,
+        generic=GENERIC.format(top=top), verilog=verilog, netlist=netlist, top=top,
+        library=library.name, simple=SIMPLE_CYCLES, induction=INDUCTION_CYCLES,
     )  # fmt: skip
     return parse(yosys.run("; ".join(script.splitlines()), folder, LOG))
 
