@@ -12,14 +12,14 @@ READY   := $(VENV)/.ready
 help:    ## show this list
 	@sed -n 's/^\([a-z]*\): *[^#]*## */  make \1 - /p' $(MAKEFILE_LIST)
 
-setup: $(READY) ## install crosstile, with plots, features, studies, HDL and development tools, in .venv
+setup: $(READY) ## install crosstile, with plots, features, studies, HDL, flows and development tools, in .venv
 
 # The stamp comes last, so that an interrupted install is done again.
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "crosstile needs Python 3.11 or newer; name one: make PYTHON=python3.11")'
 	@echo "setting up $(VENV) (once; a minute or two)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[plots,features,study,hdl,dev]' -c constraints.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[plots,features,study,hdl,flows,dev]' -c constraints.txt
 	@touch $@
 
 # Yosys is WebAssembly, compiled at its first start; a second process would read the unfinished file.

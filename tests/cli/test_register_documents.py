@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
 import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +21,7 @@ from spec.presets import PRESETS
 from spec.register_documents import markdown
 from spec.registers import IDENTITY, Access, registers
 from spec.tile import TileSpec
+from synth.packaging import LIBRARY, VENDOR, VERSION
 
 ROOT = Path(__file__).parent.parent.parent
 TABLE = registers(PRESETS["small"])
@@ -84,6 +87,26 @@ def test_ip_xact_has_the_table(folder: Path) -> None:
         )
         for r in TABLE
     ]
+
+
+def test_ip_xact_has_the_name_of_the_other_packages(folder: Path) -> None:
+    root = ElementTree.parse(folder / f"{NAME}.xml").getroot()
+    space = "{http://www.accellera.org/XMLSchema/IPXACT/1685-2014}"
+    words = [root.findtext(space + key) for key in ("vendor", "library", "name", "version")]
+    assert words == [VENDOR, LIBRARY, NAME, VERSION]
+
+
+@pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
+def test_c_compiles_with_the_header(folder: Path, tmp_path: Path) -> None:
+    """Registers lie in its struct where they lie in the table."""
+    lines = ["#include <stddef.h>", f'#include "{NAME}.h"']
+    lines += [
+        f'_Static_assert(offsetof({NAME}_t, {r.name}) == {r.offset}, "{r.name}");' for r in TABLE
+    ]
+    (tmp_path / "driver.c").write_text("\n".join([*lines, ""]))
+    command = ["gcc", "-std=c11", "-Wall", "-Werror", "-fsyntax-only", f"-I{folder}", "driver.c"]
+    run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (run.returncode, run.stderr) == (0, "")
 
 
 def test_the_c_header_has_the_table(folder: Path) -> None:

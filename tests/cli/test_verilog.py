@@ -51,6 +51,9 @@ def test_the_files_are_all_there_with_their_digests(folders: dict[str, Path], na
         found["files"]
     )
     assert {"html/index.html", "crosstile.vlt", "lint.txt"} <= set(found["files"])
+    assert {top + end for end in (".f", "_tb.f", "_tb.v", ".core")} <= set(found["files"])
+    flows = {"librelane.json", "vivado/package_ip.tcl", f"litex/{top}.py", "litex/example.py"}
+    assert flows <= set(found["files"])
     for file, digest in found["files"].items():
         assert hashlib.sha256((folder / file).read_bytes()).hexdigest() == digest
     manifest = json.loads((folder / "manifest.json").read_text())

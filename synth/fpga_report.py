@@ -1,4 +1,4 @@
-"""What synthesis found, in terms of the design: the area of each block, and the slowest path."""
+"""What nextpnr and Yosys found, in terms of the design: area by block, the slowest path."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from synth.fpga import Target, count
+from synth.blocks import by_name, count, instances, short
 
 
 @dataclass(frozen=True)
@@ -27,27 +27,20 @@ class Step:
     arrival_ns: float
 
 
-def blocks(stat: dict[str, Any], top: str, target: Target) -> list[Block]:
-    """All modules, the largest first, from statistics of a hierarchy that was kept."""
-    modules = {name.lstrip("\\"): module for name, module in stat["modules"].items()}
-    instances: dict[str, int] = dict.fromkeys(modules, 0)
+def blocks(stat: dict[str, Any], top: str, lut: str, ff: str) -> list[Block]:
+    """All modules, the largest first, from statistics of a hierarchy that was kept.
 
-    def visit(name: str) -> None:
-        instances[name] += 1
-        for kind, n in modules[name]["num_cells_by_type"].items():
-            if kind in modules:
-                for _ in range(n):
-                    visit(kind)
-
-    visit(top)
+    `lut` and `ff` are what types of look-up tables and flip-flops start with.
+    """
+    times = instances(stat, top)
     found = [
         Block(
-            name.removeprefix(top).lstrip("_") or name,
-            instances[name],
-            instances[name] * count(module, target.lut),
-            instances[name] * count(module, target.ff),
+            short(name, top),
+            times[name],
+            times[name] * count(module, lut),
+            times[name] * count(module, ff),
         )
-        for name, module in modules.items()
+        for name, module in by_name(stat).items()
     ]
     return sorted(found, key=lambda block: (-block.luts, -block.ffs, block.name))
 
@@ -79,10 +72,10 @@ def _signal(name: str) -> str:
     return re.split(r"_(?:LUT4|TRELLIS|CCU2C|PFUMX|L6MUX21|MULT18X18D|SB_)|\$", name)[0]
 
 
-def page(found: dict[str, Any], top: str) -> str:
+def page(found: dict[str, Any]) -> str:
     """The page, in Markdown."""
     lines = [
-        f"# {top} on {found['target']}", "",
+        f"# {found['module']} on {found['target']}", "",
         "Placed out of context, without pins: its ports are nets of the same chip, and only paths "
         "from register to register are timed.", "",
         "| cells | LUTs | flip-flops | Fmax | asked for |", "|--:|--:|--:|--:|--:|",

@@ -1,0 +1,204 @@
+"""A tile in standard cells: OSU's library for 0.18 um, by Yosys, abc and OpenSTA.
+
+No floorplan, no wires, no clock tree: what is counted is cells, and what is timed is cells with the
+pins that they drive as their load.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from spec.errors import InputError
+from synth import asic_report, equivalence, liberty, opensta, power, yosys
+from synth.asic_report import BLOCKS
+from synth.netlist import Netlist
+from synth.yosys import YOSYS
+
+NETLIST, GRAPH, STAT = "netlist.v", "netlist.json", "cells.json"
+LOG, BLOCKS_LOG, SCRIPT, CONSTRAINTS = "yosys.log", "blocks-yosys.log", "map.abc", "abc.constr"
+LIBRARY_PACKAGE = "qflow-tech-osu018"
+LIBRARY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
+CELLS = LIBRARY.with_suffix(".v")
+"""Where that package puts them."""
+MAX_FANOUT = 16
+ABC_NS = 1.0
+"""What of a period abc leaves to the flip-flops and to what it does not see."""
+
+# The two rounds of `if -g` rebalance the logic for depth: without them the paths are half as long
+# again, for 5 % less area. abc sees the flip-flops' outputs as inputs, so -p buffers them too.
+MAP = """\
+strash
+&get -n
+&fraig -x
+&put
+scorr
+dc2
+if -g -K 6 -C 8
+strash
+dch
+if -g -K 6
+strash
+dch -f
+map -B 0.9 -D {target_ps}
+topo
+buffer -c -p -N {fanout}
+topo
+upsize -D {target_ps}
+dnsize -D {target_ps}
+stime -p
+"""
+# abc reads no flip-flops: an inverter stands for what drives its inputs.
+CONSTR = f"set_driving_cell INVX1\nset_load {opensta.PORT_LOAD_pF} [all_outputs]\n"
+
+FLAT = """\
+read_liberty -lib {library}
+read_verilog {top}.v
+{generic}
+dfflibmap -liberty {library}
+abc -liberty {library} -constr {constr} -script {script}
+setundef -zero
+opt_clean -purge
+splitnets
+opt_clean -purge
+rename -enumerate -pattern _%_
+tee -q -o {stat} stat -liberty {library} -json
+write_verilog -noattr -noexpr -simple-lhs {netlist}
+write_json {graph}
+"""
+"""Single nets, as OpenSTA reads no concatenation on the left, and names that both files share.
+
+States keep the encoding that the Verilog has, for the proof that the netlist is equal to it.
+"""
+
+KEPT = """\
+read_liberty -lib {library}
+read_verilog {top}.v
+synth -nofsm -top {top}
+dfflibmap -liberty {library}
+abc -liberty {library}
+opt_clean -purge
+tee -q -o {blocks} stat -liberty {library} -json -top {top}
+"""
+
+
+@dataclass(frozen=True)
+class Target:
+    """A library of cells and a clock."""
+
+    library: Path
+    cells: Path
+    """The vendor's models for a simulator."""
+    package: str
+    """Debian's package of the library."""
+    mark_mhz: int
+    packages: tuple[str, ...] = (YOSYS,)
+
+    @property
+    def period_ns(self) -> float:
+        """Of the clock asked for."""
+        return 1000 / self.mark_mhz
+
+    def check_tools(self) -> None:
+        """Raise InputError if a tool or the library is not installed."""
+        yosys.check_wheel(YOSYS)
+        if shutil.which(opensta.PROGRAM) is None:
+            raise InputError(
+                f"synth: OpenSTA is not installed; run apt-get install {opensta.PACKAGE}"
+            )
+        if not self.library.exists():
+            raise InputError(
+                f"synth: {self.library.name} is not installed; run apt-get install {self.package}"
+            )
+
+    def make(
+        self, top: str, folder: Path, step: Callable[[str], AbstractContextManager[Any]]
+    ) -> dict[str, Any]:
+        """From TOP.v to figures for result.json. Raises InputError."""
+        with step("synthesis"):
+            self.synthesize(top, folder)
+        with step("timing"):
+            timing = opensta.timing(folder, top, NETLIST, self.library, self.period_ns)
+        with step("area of the blocks"):
+            yosys.run(self._script(KEPT, top), folder, BLOCKS_LOG)
+        library = liberty.read(self.library)
+        netlist = Netlist.read(folder / GRAPH, top, library)
+        flat = json.loads((folder / STAT).read_text())["design"]
+        kept = json.loads((folder / BLOCKS).read_text())
+        return {
+            "cells": len(netlist.cells),
+            "luts": None,
+            "ffs": sum(library.cells[cell.kind].sequential for cell in netlist.cells.values()),
+            "area": round(flat["area"], 1),
+            "area_unit": "um2",
+            "fmax_mhz": round(1000 / (self.period_ns - timing.slack_ns), 2),
+            "slack_ns": timing.slack_ns,
+            "fanout": asic_report.heaviest(netlist, library),
+            "netlist": NETLIST,
+            "blocks": asic_report.blocks(kept, top),
+            "critical_path": asic_report.critical_path(timing, netlist),
+            "constraints": opensta.constraints(self.period_ns),
+        }
+
+    measures_power = True
+
+    def power(self, top: str, folder: Path, activity: dict[str, float]) -> dict[str, Any]:
+        """In mW at the clock asked for, from toggles a cycle of each net of NETLIST."""
+        netlist = Netlist.read(folder / GRAPH, top, liberty.read(self.library))
+        slews = power.read_slews(folder / opensta.SLEWS)
+        return power.power(netlist, slews, activity, self.mark_mhz)
+
+    proves = True
+
+    def prove(self, top: str, folder: Path) -> dict[str, Any]:
+        """Whether NETLIST is what TOP.v says. Raises InputError where they do not compare."""
+        return equivalence.compare(f"{top}.v", NETLIST, top, self.library, folder).json()
+
+    def synthesize(self, top: str, folder: Path) -> None:
+        """From TOP.v to NETLIST, flattened, GRAPH and STAT. Raises InputError."""
+        target_ps = round(1000 * (self.period_ns - ABC_NS))
+        (folder / SCRIPT).write_text(MAP.format(target_ps=target_ps, fanout=MAX_FANOUT))
+        (folder / CONSTRAINTS).write_text(CONSTR)
+        # Yosys in its sandbox sees files below the working folder only.
+        shutil.copyfile(self.library, folder / self.library.name)
+        yosys.run(self._script(FLAT, top), folder, LOG)
+
+    def _script(self, text: str, top: str) -> str:
+        names = {
+            "top": top, "library": self.library.name, "constr": CONSTRAINTS, "script": SCRIPT,
+            "generic": equivalence.GENERIC.format(top=top).replace("\n", "; "),
+            "stat": STAT, "blocks": BLOCKS, "netlist": NETLIST, "graph": GRAPH,
+        }  # fmt: skip
+        return "; ".join(text.format(**names).splitlines())
+
+    def versions(self) -> dict[str, str]:
+        """Of tools that are no Python packages."""
+        return {
+            opensta.PACKAGE: opensta.version(),
+            f"{self.library.name} sha256": liberty.digest(self.library),
+        }
+
+    def row(self, found: dict[str, Any]) -> dict[str, str]:
+        """The figures in a line, by the names of their columns."""
+        return {
+            "cells": f"{found['cells']:,}",
+            "flip-flops": f"{found['ffs']:,}",
+            "um^2": f"{found['area']:,.0f}",
+            "slack": f"{found['slack_ns']:.2f} ns",
+        }
+
+    def block_row(self, block: dict[str, Any]) -> dict[str, str]:
+        """Those of a block, in the same columns."""
+        return {"flip-flops": f"{block['ffs']:,}", "um^2": f"{block['area']:,.0f}"}
+
+    def page(self, found: dict[str, Any]) -> str:
+        """The page, in Markdown."""
+        return asic_report.page(found)
+
+
+TARGETS = {"osu018": Target(LIBRARY, CELLS, LIBRARY_PACKAGE, 200)}
