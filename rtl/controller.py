@@ -1,8 +1,8 @@
 """Takes a command, checks it, runs its phases, answers it.
 
 A command is taken in the cycle of its strobe, while idle; `answered` comes once for each, with its
-error. What a command needs is looked at in that cycle, in the order of `rtl/refusal.py`, and what
-follows from it is done in the next. FORWARD, BACKWARD and UPDATE wait for their packets; FORWARD,
+error. What a command needs is looked at in the cycle before, in the order of `rtl/refusal.py`: its
+word and its rows stand by then. FORWARD, BACKWARD and UPDATE wait for their packets; FORWARD,
 BACKWARD and READ, before they disturb anything, until the host has taken the last result
 (`rtl/stream_wait.py`). Neither lasts longer than `stream_timeout` cycles without a beat. What a
 command does then is in `rtl/command_walk.py`.
@@ -28,9 +28,10 @@ from spec.tile import STEP_CODE_BITS, TileSpec
 class Controller(wiring.Component):
     """One command at a time; see the head of the file.
 
-    `command` is a strobe of one cycle with `word`. `phase` goes to the phase driver, `start` to the
-    transfer sequencer; `transfer_working` says that the sequencer asks for a phase of its own.
-    `polarity_bit` is that of `polarity_row` a cycle before.
+    `command` is a strobe of one cycle; `word`, `first` and `last` stand from the cycle before.
+    `phase` goes to the phase driver, `start` to the transfer sequencer; `transfer_working` says
+    that the sequencer asks for a phase of its own. `polarity_bit` is that of `polarity_row` a cycle
+    before.
     """
 
     command: Signal
@@ -173,7 +174,8 @@ class Controller(wiring.Component):
     def elaborate(self, platform: object) -> Module:
         """A command is taken or refused, walks its states, is answered."""
         m = Module()
-        refused = Signal(ERROR_BITS)
+        # In the cycle after a reset none has been looked at.
+        refused = Signal(ERROR_BITS, init=Error.BUSY)
         m.d.sync += refused.eq(Refusal(self).error(m))
         walk = CommandWalk(self, m)
         with m.FSM() as fsm:

@@ -178,7 +178,9 @@ class Converter(wiring.Component):
         for before, after in pairwise(steps):
             m.d.sync += after.eq(before)
 
-        use, first = Signal(USE_BITS), Signal()
+        # On a line of its own: the proofs find it by name.
+        use = Signal(USE_BITS)
+        first = Signal()
         with m.If(self.start):
             m.d.sync += [use.eq(self.use), first.eq(1)]
         with m.Elif(self.beat & self.last):

@@ -1,4 +1,4 @@
-"""Why the controller cannot take a command: checked in the cycle of its strobe, no register.
+"""Why the controller cannot take a command: looked at in the cycle before its strobe, no register.
 
 A part of rtl/controller.py; golden/digital/command.py lists the reasons.
 """

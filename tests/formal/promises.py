@@ -60,7 +60,7 @@ PROMISES: list[tuple[str, str]] = [
      "Joined.no_driver_is_written_during_a_phase"),
     ("every accepted command is answered within a stated bound",
      "Commands.answered_in_time Bounded.answered_in_time Bounded.a_failed_phase_ends_the_command "
-     "Drives.the_end_comes_in_time Drives.done_tells_the_end_a_cycle_later "
+     "Drives.the_end_comes_in_time Drives.done_tells_the_end "
      "Joined.the_sequencer_works_while_the_controller_waits"),
     ("plus the cycles spent waiting on a host stream; one silent for stream_timeout cycles ends it",
      "Commands.a_silent_stream_ends_the_wait Commands.a_silent_load_is_ended"),

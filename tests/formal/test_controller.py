@@ -3,10 +3,10 @@
 Those beside it are free but for this. A phase asked for is taken within `WAIT` cycles and done
 within `PHASE`, a result is out within `WAIT`, the sequencer takes a range at once (it is idle, and
 its journal is not valid or has just been discarded) and answers within `TRANSFER` cycles. Room for
-a result stays until one is finished. Commands come at least three cycles apart (the bank's are
-five), polarity moves with the sequencer only, and the journal stands while a command is checked. A
-soft reset may come in any cycle. The bound counts the controller's own cycles and these; what it
-waits for a stream of the host comes on top.
+a result stays until one is finished. Commands come at least two cycles apart (the bank's are five),
+and their words, their rows and the journal stand from the cycle before; polarity moves with the
+sequencer only. A soft reset may come in any cycle. The bound counts the controller's own cycles and
+these; what it waits for a stream of the host comes on top.
 """
 
 from __future__ import annotations
@@ -84,7 +84,6 @@ def cycles_left() -> dict[Any, int]:
             after = left[name, inverted] = ask + left[f"{name}_PHASE", inverted]
     left["BACKWARD_PHASE"] = PHASE + left["BACKWARD_CONVERT"]
     left["BACKWARD"] = ask + left["BACKWARD_PHASE"]
-    left["CHECK"] = 1 + max(left.values())
     return left
 
 
@@ -141,15 +140,17 @@ class Commands(Harness):
             m.d.sync += self.owed.eq(1)
         self.operation, self.word = Signal(4), Signal.like(dut.word)
         self.refused = Signal(range(max(Error) + 1))
-        m.d.comb += self.refused.eq(self._refusal())
-        self.why = Signal.like(self.refused)
-        self.was_refused = self.why != Error.NONE
+        # As it was in the cycle before the strobe; behind a reset there was none.
+        judged = Signal(range(max(Error) + 1), init=Error.BUSY)
+        m.d.sync += judged.eq(self._refusal())
+        m.d.comb += self.refused.eq(judged)
+        self.was_refused = Signal()
         self.first, self.last = Signal(16), Signal(16)
         with m.If(self.taken):
             m.d.sync += [
                 self.operation.eq(dut.word.opcode),
                 self.word.eq(dut.word),
-                self.why.eq(self.refused),
+                self.was_refused.eq(self.refused != 0),
                 self.first.eq(dut.first),
                 self.last.eq(dut.last),
             ]
@@ -202,8 +203,7 @@ class Commands(Harness):
             m.d.sync += self.rows_held.eq(1)
         with m.If(dut.columns_take):
             m.d.sync += self.columns_held.eq(1)
-        self.accepted = self.taken & (self.refused == 0)
-        program = self.past(m, self.accepted & (dut.word.opcode == Command.PROGRAM))
+        program = self.taken & (self.refused == 0) & (dut.word.opcode == Command.PROGRAM)
         with m.If(dut.transfer_working | program):
             m.d.sync += self.columns_held.eq(0)
 
@@ -242,10 +242,10 @@ class Commands(Harness):
 
     def _beside(self, m: Module) -> None:
         dut = self.dut
-        before = self.past(m, dut.command)
-        self.assume(m, ~(dut.command & (before | self.past(m, before))))
-        checked = self.past(m, self.taken)
-        self.assume(m, implies(checked, dut.journal_valid == self.past(m, dut.journal_valid)))
+        self.assume(m, ~(dut.command & self.past(m, dut.command)))
+        stands = (dut.word.as_value(), dut.first, dut.last, dut.journal_valid, dut.journal_row)
+        for value in stands:
+            self.assume(m, implies(dut.command, value == self.past(m, value)))
         self.assume(m, ~(dut.enable & dut.safe))
         self.assume(m, self.waits <= WAIT)
         self.assume(m, implies(self.in_hand & (self.with_phase == PHASE), dut.phase_done))
@@ -304,15 +304,11 @@ class Commands(Harness):
             dut.calibrates, dut.calibrated, dut.forwarded, dut.raw_access,
         ).any()  # fmt: skip
 
-    def _checked(self, m: Module, taken: Value) -> Value:
-        """Two cycles after: it was checked in the cycle between."""
-        return self.past(m, self.past(m, taken) & ~self.was_reset) & ~self.was_reset
-
     def _refusals(self, m: Module) -> None:
-        dut, checked = self.dut, self._checked(m, self.taken)
-        refused = self.past(m, self.past(m, self.refused))
+        dut, taken = self.dut, self.past(m, self.taken) & ~self.was_reset
+        refused = self.past(m, self.refused)
         self.always(m, "refused_as_specified", implies(
-            checked, Mux(refused == 0, ~dut.answered, dut.answered & (dut.error == refused))
+            taken, Mux(refused == 0, ~dut.answered, dut.answered & (dut.error == refused))
         ))  # fmt: skip
         now = self.taken & (self.refused != 0)
         idle = ~self.owed & ~dut.command
@@ -370,13 +366,9 @@ class Commands(Harness):
         )
         held = Cat(dut.rows_held, dut.columns_held) == Cat(self.rows_held, self.columns_held)
         self.always(m, "vectors_are_held_from_taking_until_the_drivers_are_used", held)
-        raw = (
-            self.taken
-            & dut.bringup
-            & dut.enable
-            & among(dut.word.opcode, (Command.PROGRAM, Command.PRECHARGE))
-        )
-        self.always(m, "raw_access_needs_bringup", implies(dut.raw_access, self.past(m, raw)))
+        raw = self.taken & among(dut.word.opcode, (Command.PROGRAM, Command.PRECHARGE))
+        allowed = self.past(m, dut.bringup & dut.enable)
+        self.always(m, "raw_access_needs_bringup", implies(dut.raw_access, raw & allowed))
 
     def _ranges(self, m: Module) -> None:
         dut, start = self.dut, self.dut.start
@@ -384,15 +376,17 @@ class Commands(Harness):
         strobe = dut.command & (dut.word.opcode == Command.ABORT)
         ending = self.inside.state("ANSWER")
         self.always(m, "abort_reaches_the_sequencer", implies(strobe & begun & ~ending, dut.abort))
-        aborted = self._checked(m, self.accepted & (dut.word.opcode == Command.ABORT))
+        aborted = self.past(
+            m, self.taken & (self.refused == 0) & (dut.word.opcode == Command.ABORT)
+        )
         self.always(m, "an_idle_abort_goes_to_the_sequencer",
-                    implies(aborted, dut.abort & dut.resume))  # fmt: skip
+                    implies(aborted & ~self.was_reset, dut.abort & dut.resume))  # fmt: skip
         inside = (start.payload.first <= start.payload.last) & (start.payload.last < SPEC.rows)
         own = (start.payload.first == self.first) & among(self.operation, RANGES)
         self.always(
             m, "a_range_is_the_commands_and_on_the_tile", implies(start.valid, inside & own)
         )
-        discards = self.past(m, self.taken & (dut.word.opcode == Command.INIT) & dut.word.force)
+        discards = self.taken & (dut.word.opcode == Command.INIT) & dut.word.force
         self.always(m, "a_journal_is_discarded_by_force_only",
                     implies(dut.discard_journal, discards & dut.journal_valid))  # fmt: skip
 
@@ -435,13 +429,10 @@ class Commands(Harness):
                 of = inside.state(name[0]) & (inverted == name[1])
                 parts.append(implies(of, self.elapsed + cycles <= BOUND + spent))
         parts += [implies(self.state("CONVERT", "CONVERSION"), among(use, Use))]
-        parts += [
-            implies(self.state("CHECK"), (self.elapsed == 0) & (inside["refused"] == self.why))
-        ]
-        parts += [implies(self.state(*FOR_STREAMS), self.elapsed == 1)]
+        parts += [implies(self.state(*FOR_STREAMS), self.elapsed == 0)]
         told = Cat(inside["operation"] == self.operation, inside["flags"] == self.word.as_value())
         parts += [implies(self.owed, told.all())]
-        parts += [implies(self.owed & self.was_refused, self.state("CHECK", "ANSWER"))]
+        parts += [implies(self.owed & self.was_refused, inside.state("ANSWER"))]
         parts += self._operations()
         driving = [s for s in codes if s.startswith(("FORWARD", "UPDATE"))]
         parts += [implies(self.state(*driving), Mux(inverted, dut.any_inverted, dut.any_normal))]
@@ -450,7 +441,8 @@ class Commands(Harness):
         silence &= self.load_silence < self.with_range
         parts.append(implies(self.in_range, silence))
         unheard = (inside["silence"] == 1) & ~inside["too_long"] & (self.load_silence == 0)
-        parts.append(implies(self.state("CHECK", "RANGE", "RESUME"), unheard))
+        parts.append(implies(self.state("RANGE", "RESUME"), unheard))
+        parts.append(self.refused == inside["refused"])
         self.always(m, "what_is_left_is_within_the_bound", Cat(parts).all())
 
     def _operations(self) -> list[Value]:
@@ -494,12 +486,11 @@ class Commands(Harness):
         parts.append(implies(self.owed & ~self.was_refused & on_row, given))
         held = Cat(dut.rows_held, dut.columns_held) == Cat(self.rows_held, self.columns_held)
         second = self.state("UPDATE", "UPDATE_PHASE") & inside["inverted"] & dut.any_normal
-        first = self.state("CHECK", *FOR_STREAMS)
-        parts.append(implies(first, inside["inverted"] == ~dut.any_normal))
+        parts.append(implies(self.state(*FOR_STREAMS), inside["inverted"] == ~dut.any_normal))
         same = (inside["silence"] == self.silence + 1) & (self.silence <= STREAM_TIMEOUT)
         same &= implies(self.silence == STREAM_TIMEOUT, inside["too_long"])
         parts.append(implies(self.state(*FOR_STREAMS, *FOR_ROOM), same))
-        begun = self.owed & ~self.was_refused & ~self.state("CHECK", *FOR_ROOM, "ANSWER")
+        begun = self.owed & ~self.was_refused & ~self.state(*FOR_ROOM, "ANSWER")
         parts.append(implies(begun & among(self.operation, GIVES), dut.output_free))
         return [*parts, held, implies(second, self.normal_done)]
 
@@ -544,9 +535,9 @@ USERS = (MODULE, WALK)
 """Whoever takes a damaged part from its module."""
 CLAIMS = [
     Claim("an_answer_is_to_a_command", "taken while idle and not answered before",
-          MODULE, "with m.If(self.command):",
-          "with m.If(self.command):\n"
-          "                    m.d.comb += self.answered.eq(1)"),
+          MODULE, "with m.If(refused != Error.NONE):",
+          "with m.If(refused != Error.NONE):\n"
+          "                        m.d.comb += self.answered.eq(1)"),
     Claim("busy_from_the_cycle_after_until_the_answer", "and at no other time",
           MODULE, '~fsm.ongoing("IDLE")', '~fsm.ongoing("IDLE") & ~fsm.ongoing("ANSWER")'),
     Claim("answered_in_time",
@@ -570,18 +561,16 @@ CLAIMS = [
           WALK, "port.weights_open & self.wait.too_long",
           "port.weights_open & self.wait.too_long & port.silent"),
     Claim("refused_as_specified",
-          "two cycles after the strobe, for the first of golden's reasons in that; else not",
+          "in the cycle after the strobe, for the first of golden's reasons before it; else not",
           REFUSAL, "with m.Elif(bringup & ~port.bringup):",
           "with m.Elif(bringup & ~port.bringup & word.minus):"),
     Claim("a_refused_command_does_nothing",
           "it asks for no phase and no range, takes no packet and writes nothing",
           MODULE,
-          "with m.If(refused != Error.NONE):\n                    walk.end(refused)\n"
-          "                with m.Else():\n                    self._begin(m, walk.operation, "
-          "walk.flags)",
-          "self._begin(m, walk.operation, walk.flags)\n"
-          "                with m.If(refused != Error.NONE):\n"
-          "                    walk.end(refused)"),
+          "with m.If(refused != Error.NONE):\n                        walk.end(refused)\n"
+          "                    with m.Else():\n                        self._begin(m)",
+          "self._begin(m)\n                    with m.If(refused != Error.NONE):\n"
+          "                        walk.end(refused)"),
     Claim("nothing_is_done_without_a_command", "the same of an idle controller",
           MODULE, 'with m.State("IDLE"):\n',
           'with m.State("IDLE"):\n                m.d.comb += self.drop.eq(self.silent)\n'),
@@ -614,19 +603,19 @@ CLAIMS = [
           MODULE, "with m.If(self.transfer_working):",
           "with m.If(self.transfer_working & self.rows_held):"),
     Claim("raw_access_needs_bringup",
-          "and an armed tile, and PROGRAM or PRECHARGE, in the cycle before: the command's",
+          "and an armed tile, in the cycle before, and PROGRAM or PRECHARGE",
           REFUSAL, "with m.Elif(bringup & ~port.bringup):",
           "with m.Elif(bringup & ~port.bringup & ~word.force):"),
     Claim("abort_reaches_the_sequencer",
-          "in its own cycle, from three cycles after a range's command until its answer",
+          "in its own cycle, from two cycles after a range's command until its answer",
           WALK, "abort.eq(port.command & (port.word.opcode == Command.ABORT))",
           "abort.eq(port.command & (port.word.opcode == Command.ABORT) & ~port.weights_open)"),
-    Claim("an_idle_abort_goes_to_the_sequencer", "two cycles after its strobe",
+    Claim("an_idle_abort_goes_to_the_sequencer", "in the cycle after its strobe",
           WALK, "abort.eq(self.operation == Command.ABORT)",
           "abort.eq(self.operation == Command.RESUME)"),
     Claim("a_range_is_the_commands_and_on_the_tile", "first <= last < rows",
           REFUSAL, "(port.last >= spec.rows) | (port.first > port.last)", "port.last >= spec.rows"),
-    Claim("a_journal_is_discarded_by_force_only", "and by INIT, in the cycle after its strobe",
+    Claim("a_journal_is_discarded_by_force_only", "and by INIT",
           REFUSAL, "(opcode == Command.INIT) & word.force", "opcode == Command.INIT"),
     Claim("what_is_left_is_within_the_bound",
           "the invariant: cycles spent and the most that a state can still take",

@@ -241,14 +241,18 @@ class Drives(Harness):
         )
         ended = self.past(m, self.ends)
         failed = self.past(m, self.fails)
+        closes = self.phase.state("CLOSE")
         self.always(
             m, "request_stays_until_the_end", implies(was & ~self.asked, ended | self.was_reset)
         )
         self.always(m, "request_falls_with_the_end", implies(ended, ~self.asked))
-        told = (drive.done == (ended & ~self.was_reset)) & (
+        # That of a window is foreseen: it is in its last cycle that it is told.
+        last = self.past(m, closes & ~self.reset)
+        told = (drive.done == (closes | (ended & ~last & ~self.was_reset))) & (
             drive.failed == (failed & ~self.was_reset)
         )
-        self.always(m, "done_tells_the_end_a_cycle_later", told)
+        told &= implies(closes, self.ends & ~self.fails)
+        self.always(m, "done_tells_the_end", told)
         told = Cat(asked.phase, asked.swap, asked.row, asked.pair, asked.hold)
         shown = Cat(pins.phase, pins.lower_swap, pins.row_select, pins.pair, pins.convert_hold)
         self.always(m, "request_is_what_was_asked", implies(self.asked, told == shown))
@@ -388,7 +392,7 @@ class Drives(Harness):
         ).all()
         ends = self.ends & ~self.fails & among(phase, CONVERSIONS)
         self.always(m, "a_conversion_gives_all_its_groups", implies(ends, count))
-        ended = self.past(m, drive.done)
+        ended = self.past(m, self.ends)
         soon = ended | self.past(m, ended)
         apart = implies(soon, ~drive.beat) & implies(ended, ~self.in_hand)
         self.always(m, "conversions_are_apart", apart)
@@ -397,9 +401,10 @@ class Drives(Harness):
     def _follows(self, m: Module, inner: Inside, t: Signal) -> None:
         """What the induction needs: the model stands where the design does."""
         asked, phase = self.asked_for, self.asked_for.phase
-        idle, select, draw, answer, window = (
-            inner.state(s) for s in ("IDLE", "SELECT", "DRAW", "ANSWER", "WINDOW")
+        idle, select, draw, answer, open_, close = (
+            inner.state(s) for s in ("IDLE", "SELECT", "DRAW", "ANSWER", "WINDOW", "CLOSE")
         )
+        window = open_ | close
         cycle, group, silent = inner["cycle"], inner["group"], inner["silent"]
         late, primed = inner["late"], inner["primed"]
         draws = (phase == Phase.UPDATE) & ~asked.trim
@@ -413,7 +418,7 @@ class Drives(Harness):
         )
         rows = Mux((phase == Phase.READ) | asked.trim, self.row, self.live)
         state = (idle == ~self.in_hand) & (self.asked == (answer | window))
-        state &= idle + select + draw + answer + window == 1
+        state &= idle + select + draw + answer + open_ + close == 1
         told = Cat(phase, asked.swap, asked.row, asked.pair, asked.hold, asked.trim)
         shown = Cat(
             inner[n] for n in ("phase", "lower_swap", "row_select", "pair", "convert_hold", "trim")
@@ -446,7 +451,8 @@ class Drives(Harness):
                 self.in_hand & ~draws & (answer | window),
                 Cat(thresholds) == Cat(cycle[: len(thresholds[0])], cycle[: len(thresholds[1])]),
             ),
-            implies(window, (cycle == t) & drives & (t >= 1) & (t <= length)),
+            implies(window, (cycle == t) & drives & (t >= 1) & ((t == length) == close)),
+            implies(window, t <= length),
             implies(window, self.elapsed <= 2 * TIMEOUT + Mux(draws, DRAW_CYCLES + TIMEOUT, 0) + t),
             (t != 0) == window,
             implies(answer & among(phase, CONVERSIONS), (group < last) & (self.beats == group)),
@@ -544,14 +550,14 @@ CLAIMS = [
     Claim("request_rises_while_ready_is_low", "as it says",
           PHASE, "with m.Elif(~self.ready):", "with m.Elif(1):"),
     Claim("request_stays_until_the_end", "request falls with the phase's end or a reset only",
-          PHASE, "finish(failed=False)\n                with m.Else():",
-          "finish(failed=False)\n                with m.Else():\n"
+          PHASE, "with m.Else():\n                    drive()",
+          "with m.Else():\n                    drive()\n"
           "                    m.d.sync += self.request.eq(cycle != last_cycle)"),
     Claim("request_falls_with_the_end", "in the cycle after a phase's last request is low",
-          PHASE, "m.d.sync += self.request.eq(0)",
-          "m.d.sync += self.request.eq(self.request & (self.phase == Phase.SET))"),
-    Claim("done_tells_the_end_a_cycle_later", "with whether the phase failed",
-          PHASE, "self.failed.eq(fails)", "self.failed.eq(fails & ~self.trim)"),
+          PHASE, "self.request.eq(0)]", "self.request.eq(self.phase == Phase.SET)]"),
+    Claim("done_tells_the_end",
+          "a whole window's in its last cycle, any other a cycle later; with whether it failed",
+          PHASE, "self.failed.eq(failed)", "self.failed.eq(failed & ~self.trim)"),
     Claim("request_is_what_was_asked",
           "phase, lower_swap, row_select, pair and convert_hold are those asked for",
           PHASE, "self.pair.eq(asked.pair)", "self.pair.eq(asked.row)"),
@@ -594,9 +600,9 @@ CLAIMS = [
     Claim("a_column_is_worked_by_one_at_a_time",
           "of RESET, SET of the plus device, SET of the minus one, charge, discharge and precharge "
           "one is on in a column, and none the cycle after another",
-          PHASE, "m.d.sync += self.request.eq(0)",
-          "m.d.sync += [self.request.eq(self.phase == Phase.RESET),\n"
-          "                             self.phase.eq(self.phase + (self.phase == Phase.RESET))]"),
+          PHASE, "self.request.eq(0)]",
+          "self.request.eq(self.phase == Phase.RESET),\n"
+          "                         self.phase.eq(self.phase + (self.phase == Phase.RESET))]"),
     Claim("strobes_are_on_one_row_at_a_time", "the row stays while one is on",
           PHASE, 'count_silence()\n                with m.If(self.phase == Phase.IDLE)',
           'count_silence(); m.d.sync += self.row_select.eq(asked.row)\n'

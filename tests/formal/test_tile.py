@@ -115,9 +115,9 @@ class Joined(Harness):
         due = self.past(m, (ends_whole | told_whole) & drive.enable & ~self.reset)
         kept = implies(due, ~pins.clear)
         self.always(m, "a_whole_phase_is_not_cleared", kept)
-        asked = drive.pins.request == (phase.state("ANSWER") | phase.state("WINDOW"))
+        in_window = phase.state("WINDOW") | phase.state("CLOSE")
+        asked = drive.pins.request == (phase.state("ANSWER") | in_window)
         known = one_of(phase["fsm_state"], phase.codes.values())
-        in_window = phase.state("WINDOW")
         lines = drive.pins.row_pulse.any() | drive.pins.column_pulse.any()
         self.always(m, "a_line_is_high_in_a_window_only", asked & known & implies(lines, in_window))
 
@@ -135,7 +135,8 @@ class Joined(Harness):
         asked = self.sequencer["asked"]
         self.always(m, "a_phase_in_hand_is_the_users",
                     (self.in_hand == (by_controller | asked))
-                    & implies(drive.done, self.phase.state("IDLE"))
+                    & implies(drive.done, self.phase.state("IDLE") | self.phase.state("CLOSE"))
+                    & implies(self.phase.state("CLOSE"), drive.done & ~drive.failed)
                     & implies(asked, transfer.busy))  # fmt: skip
         taken = drive.i.valid & drive.i.ready
         writes = Cat(drive.rows_take, drive.columns_take, drive.trim_write, drive.select_write,
@@ -180,9 +181,14 @@ class Joined(Harness):
         restores = tile.bank.journal.write | tile.bank.range.write
         idle = ~tile.controller.busy & ~tile.controller.command
         self.always(m, "a_journal_is_restored_while_idle", implies(restores, idle))
-        checked = self.past(m, tile.controller.command & ~tile.controller.busy)
-        self.always(m, "a_journal_stands_while_a_command_is_checked",
-                    implies(checked, journal.valid == self.past(m, journal.valid)))  # fmt: skip
+        controller = tile.controller
+        what = Cat(controller.word.as_value(), controller.first, controller.last, journal.valid,
+                   journal.row)  # fmt: skip
+        self.always(
+            m,
+            "a_command_stands_from_the_cycle_before",
+            implies(controller.command & ~controller.busy, what == self.past(m, what)),
+        )
         begins = transfer.start.valid | transfer.resume | transfer.abort
         self.always(m, "a_journal_is_discarded_while_idle",
                     implies(journal.discard, ~transfer.busy & ~begins))  # fmt: skip
@@ -357,10 +363,11 @@ CLAIMS = [
           "bank.status.busy.eq(controller.busy & ~transfer.busy)"),
     Claim("a_journal_is_restored_while_idle", "nor writes the journal or its range meanwhile",
           TILE, "bank.status.busy.eq(controller.busy)", "bank.status.busy.eq(transfer.busy)"),
-    Claim("a_journal_stands_while_a_command_is_checked",
-          "from the cycle of a command's strobe to the next",
-          TILE, "journal.restore_row.eq(bank.journal.write)",
-          "journal.restore_row.eq(bank.command.write)"),
+    Claim("a_command_stands_from_the_cycle_before",
+          "its word and rows, and the journal, as they were when it was looked at",
+          TILE, "getattr(controller.word, name).eq(getattr(bank.command.data, name))",
+          "getattr(controller.word, name).eq(\n                Mux(bank.command.write, "
+          "getattr(bank.command.data, name), 0))"),
     Claim("a_journal_is_discarded_while_idle", "before the command's range begins",
           TILE, "self.journal.discard.eq(controller.discard_journal)",
           "self.journal.discard.eq(controller.raw_access | controller.start.valid)"),
@@ -383,7 +390,7 @@ CLAIMS = [
           CONVERTER, "((use == Use.READ) & set_last)",
           "(use == Use.READ) | (use == Use.READ_ZERO)"),
 ]  # fmt: skip
-INDUCTION, DAMAGED, WITNESSES, TRANSFER = 4, 52, 56, 205
+INDUCTION, DAMAGED, WITNESSES, TRANSFER = 6, 52, 56, 205
 USERS = (rtl.tile, rtl.drive)
 
 
