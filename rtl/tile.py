@@ -297,12 +297,13 @@ class Tile(wiring.Component):
         vectors, drive, transfer, output = self.input, self.drive, self.transfer, self.output
         connect(m, flipped(self.s_axis), vectors.i)
         connect(m, output.o, flipped(self.m_axis))
+        # A register, as it goes far. A packet that ends in that cycle is whole, and waits.
+        m.d.sync += vectors.give_up.eq(controller.drop)
         m.d.comb += [
             transfer.weights.valid.eq(vectors.weights.valid),
             transfer.weights.payload.code.eq(vectors.weights.payload.code),
             vectors.weights.ready.eq(transfer.weights.ready),
             vectors.drop.eq(soft_reset),
-            vectors.give_up.eq(controller.drop),
             controller.silent.eq(vectors.silent),
             controller.vector_error.eq(vectors.error.code != Error.NONE),
             controller.vector_error_code.eq(vectors.error.code),

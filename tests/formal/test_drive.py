@@ -648,7 +648,7 @@ CLAIMS = [
           "the invariant: a model made from the inputs alone has the registers' values",
           LINES, "with m.If(self.take):", "with m.If(self.take & ~self.full):"),
 ]  # fmt: skip
-INDUCTION, DAMAGED, WITNESSES = 2, BOUND + 7, 36
+INDUCTION, DAMAGED, WITNESSES = 2, BOUND + 7, 44
 """Depths in cycles."""
 USERS = (rtl.drive,)
 
