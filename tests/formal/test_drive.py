@@ -49,7 +49,7 @@ TIMEOUT, IDLE_CYCLES = 3, 3
 DRAW_CYCLES = 3
 """From the beginning of the streams until they have given their first thresholds; in these runs."""
 BOUND = TIMEOUT + max(
-    DRAW_CYCLES + 2 * TIMEOUT + max(DRIVES.values()),
+    DRAW_CYCLES - 1 + 2 * TIMEOUT + max(DRIVES.values()),
     TIMEOUT * max(CONVERSIONS.values()) + 1,
     IDLE_CYCLES,
 )
@@ -434,7 +434,7 @@ class Drives(Harness):
             implies(draw, draws & (cycle == 0) & (group == 0)),
             implies(draw & (silent > 1), primed),
             implies(draw, silent <= TIMEOUT + 1),
-            implies(draw, self.waited < DRAW_CYCLES + silent),
+            implies(draw, self.waited + 1 < DRAW_CYCLES + silent),
             implies(draw, self.elapsed <= TIMEOUT + 1 + self.waited),
             implies(draw & (self.waited >= DRAW_CYCLES), primed),
             implies(answer, (cycle == 0) & implies(group != 0, among(phase, CONVERSIONS))),
@@ -443,7 +443,7 @@ class Drives(Harness):
             implies(
                 answer,
                 self.elapsed
-                <= TIMEOUT + Mux(draws, DRAW_CYCLES + TIMEOUT, 0) + group * TIMEOUT + silent,
+                <= TIMEOUT + Mux(draws, DRAW_CYCLES + TIMEOUT - 1, 0) + group * TIMEOUT + silent,
             ),
             implies((answer | window) & draws, primed),
             implies(self.in_hand & draws & primed, Cat(thresholds) == Cat(self.taken_last)),
@@ -453,7 +453,10 @@ class Drives(Harness):
             ),
             implies(window, (cycle == t) & drives & (t >= 1) & ((t == length) == close)),
             implies(window, t <= length),
-            implies(window, self.elapsed <= 2 * TIMEOUT + Mux(draws, DRAW_CYCLES + TIMEOUT, 0) + t),
+            implies(
+                window,
+                self.elapsed <= 2 * TIMEOUT + Mux(draws, DRAW_CYCLES + TIMEOUT - 1, 0) + t,
+            ),
             (t != 0) == window,
             implies(answer & among(phase, CONVERSIONS), (group < last) & (self.beats == group)),
             implies(select & among(phase, CONVERSIONS), self.beats == 0),
@@ -636,7 +639,8 @@ CLAIMS = [
           'count_silence(); m.d.comb += self.i.ready.eq(late)\n'
           '                draws = kind["draws"]'),
     Claim("the_end_comes_in_time",
-          "within timeout + max(draw + 2 x timeout + window, groups x timeout + 1, idle_cycles), "
+          "within timeout + max(draw - 1 + 2 x timeout + window, groups x timeout + 1, "
+          "idle_cycles), "
           "whatever the macro does and the host makes of these registers meanwhile",
           PHASE, "late.eq(silent >= self.timeout)", "late.eq(silent == self.timeout)"),
     Claim("a_conversion_gives_all_its_groups", "before its done, one a beat",

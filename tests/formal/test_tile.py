@@ -387,8 +387,8 @@ CLAIMS = [
           PHASE, "self.row_select.eq(asked.row)", "self.row_select.eq(~asked.row)"),
     Claim("a_reads_codes_come_once",
           "to the sequencer, after the last conversion of a READ, none of a zero or a failed one",
-          CONVERTER, "((use == Use.READ) & set_last)",
-          "(use == Use.READ) | (use == Use.READ_ZERO)"),
+          CONVERTER, "vector | (use == Use.READ) & self.conversion_last",
+          "vector | (use == Use.READ) | (use == Use.READ_ZERO)"),
 ]  # fmt: skip
 INDUCTION, DAMAGED, WITNESSES, TRANSFER = 6, 52, 56, 205
 USERS = (rtl.tile, rtl.drive)
