@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import shlex
 import textwrap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -293,6 +293,23 @@ def studied(
     return 0
 
 
+def _tile_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What says which tile, of every command that takes one."""
+    for option in (
+        click.option(
+            "--set", "settings", multiple=True, metavar="KEY=VALUE",
+            help="Set a parameter; repeatable.",
+        ),
+        click.option("--columns", type=int, metavar="C", help="1 to 2048."),
+        click.option("--rows", type=int, metavar="R", help="1 to 2049, the bias row included."),
+        click.option(
+            "--preset", metavar="NAME", default="paper", show_default=True, help="Tile, see above."
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
 _VERILOG_HELP = f"""\
 Write the Verilog of a tile controller, and what goes with it.
 
@@ -312,14 +329,7 @@ Presets: {", ".join(f"{name} ({tile.rows}x{tile.columns})" for name, tile in PRE
 
 
 @cli.command(help=_VERILOG_HELP)
-@click.option(
-    "--preset", metavar="NAME", default="paper", show_default=True, help="Tile, see above."
-)
-@click.option("--rows", type=int, metavar="R", help="1 to 2049, the bias row included.")
-@click.option("--columns", type=int, metavar="C", help="1 to 2048.")
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a parameter; repeatable."
-)
+@_tile_options
 @click.option("--out", metavar="DIR", required=True, help="Folder to fill.")
 def verilog(
     preset: str, rows: int | None, columns: int | None, settings: tuple[str, ...], out: str
@@ -334,13 +344,14 @@ def verilog(
 _SYNTH_HELP = f"""\
 Put a tile's Verilog on an FPGA, or in standard cells: synthesis, timing, area by block.
 
-Placed out of context, without pins. DIR gets the Verilog, the netlist, the tools'
-logs, report.md (the area of each block, the critical path) and, last, result.json.
+On an FPGA it is placed out of context, without pins; standard cells are timed before a
+layout, with power. DIR gets the Verilog, the netlist, the tools' logs, report.md (the
+area of each block, the critical path) and, last, result.json.
 
 \b
 Example:
   crosstile synth --target ecp5-25k --preset tiny --out build/tiny
-  crosstile synth --target ecp5-85k --rows 37 --columns 19 --out build/37x19
+  crosstile synth --target osu018 --preset tiny --out build/cells
 \b
 Targets: {", ".join(targets.TARGETS)}
 Presets: as of crosstile verilog; needs pip install 'crosstile[hdl]'.
@@ -349,14 +360,7 @@ Presets: as of crosstile verilog; needs pip install 'crosstile[hdl]'.
 
 @cli.command(name="synth", help=_SYNTH_HELP)
 @click.option("--target", metavar="NAME", required=True, help="Device, see above.")
-@click.option(
-    "--preset", metavar="NAME", default="paper", show_default=True, help="Tile, see above."
-)
-@click.option("--rows", type=int, metavar="R", help="1 to 2049, the bias row included.")
-@click.option("--columns", type=int, metavar="C", help="1 to 2048.")
-@click.option(
-    "--set", "settings", multiple=True, metavar="KEY=VALUE", help="Set a parameter; repeatable."
-)
+@_tile_options
 @click.option(
     "--activity", metavar="DIR", help="Power from this recording of cosim; none: no power."
 )

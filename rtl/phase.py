@@ -2,8 +2,9 @@
 
 A request is taken while idle; `done` answers it, with `failed` where the macro did not answer in
 time or the tile was disarmed. Between taking and the first cycle of the window lie one cycle for
-the selects and the macro's answer; `done` comes with the last cycle in which a line can be high, or
-a cycle after a conversion's last group, a strobe's answer or a failure. One request at a time.
+the selects, in an UPDATE the wait for its first thresholds, and the macro's answer; `done` comes
+with the last cycle in which a line can be high, or a cycle after a conversion's last group, a
+strobe's answer or a failure. One request at a time.
 """
 
 from __future__ import annotations

@@ -27,8 +27,9 @@ LIBRARY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
 CELLS = LIBRARY.with_suffix(".v")
 """Where that package puts them."""
 MAX_FANOUT = 16
+"""Pins of a net [chosen]: what keeps a net of this library below 0.4 pF, as `fanout` tells."""
 ABC_NS = 1.0
-"""What of a period abc leaves to the flip-flops and to what it does not see."""
+"""[chosen] What of a period abc leaves to the flip-flops and to what it does not see."""
 
 # The two rounds of `if -g` rebalance the logic for depth: without them the paths are half as long
 # again, for 5 % less area. abc sees the flip-flops' outputs as inputs, so -p buffers them too.

@@ -15,9 +15,11 @@ from spec.errors import InputError
 PROGRAM, PACKAGE = "sta", "opensta"
 CLOCK = "aclk"
 PORT_LOAD_pF = 0.05
+"""At an output port [assumed]; a pin of the library has 0.005 to 0.075."""
 INPUT_NS = OUTPUT_NS = 1.0
-"""Taken outside: from the clock's edge to an input, from an output to the clock's edge."""
+"""Taken outside [assumed]: from the clock's edge to an input, from an output to the next edge."""
 INPUT_DRIVER = "BUFX2"
+"""What is in front of an input [assumed]."""
 SCRIPT, LOG, SLEWS = "sta.tcl", "sta.log", "slews.txt"
 
 CONSTRAINTS = f"""\

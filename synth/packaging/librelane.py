@@ -14,7 +14,7 @@ from synth import lint
 
 FILE = "librelane.json"
 CORE_UTILIZATION_PERCENT = 40
-"""Room for the routing of a block with many pins; for the one who makes the layout to raise."""
+"""[assumed] Room to route a block with many pins; for the one who makes the layout to raise."""
 
 
 def text(spec: TileSpec) -> str:

@@ -10,7 +10,7 @@ import pytest
 
 from crosstile import synthesis
 from crosstile.cli import main
-from tests.cli.block import BLOCK, COMMAND
+from tests.synth.block import BLOCK, COMMAND
 
 
 class Outcome(NamedTuple):

@@ -16,7 +16,7 @@ from crosstile.cli import main
 from spec.errors import InputError
 from synth import asic, liberty, opensta
 from synth.netlist import Netlist
-from tests.cli.block import COMMAND, FED, TOP, needs_cells, result_of
+from tests.synth.block import COMMAND, FED, TOP, needs_cells, result_of
 
 pytestmark = needs_cells
 

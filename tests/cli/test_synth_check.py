@@ -12,9 +12,10 @@ pytest.importorskip("amaranth", reason="needs the hdl extra: pip install '.[hdl]
 from crosstile import synthesis
 from crosstile.cli import main
 from spec.errors import InputError
-from synth import asic, damage, equivalence, gates, liberty
+from synth import asic, equivalence, gates, liberty
 from synth.netlist import Netlist
-from tests.cli.block import BLOCK, COMMAND, FED, TOP, needs_cells, result_of
+from tests.synth import damage
+from tests.synth.block import BLOCK, COMMAND, FED, TOP, needs_cells, result_of
 
 pytestmark = needs_cells
 SIGNALS = ["count[7]", f"wide[{FED - 1}]"]

@@ -19,7 +19,7 @@ from crosstile.verilog import tile_spec
 from spec.errors import InputError
 from synth import asic, liberty, opensta, power, vcd
 from synth.netlist import Netlist
-from tests.cli.block import COMMAND, FED, TOP, needs_cells, result_of
+from tests.synth.block import COMMAND, FED, TOP, needs_cells, result_of
 
 pytestmark = needs_cells
 HALF_CV2 = 0.5 * 1.8**2

@@ -11,11 +11,12 @@ pytest.importorskip("amaranth", reason="needs the hdl extra: pip install '.[hdl]
 from cocotb_tests import build
 from rtl import export
 from rtl.top import Top, module_name
-from synth import asic, cells, damage, equivalence, liberty
+from synth import asic, equivalence, liberty
 from synth.netlist import Netlist
-from tests.cli.block import needs_cells
 from tests.equivalence import test_tile_verilator as bench
 from tests.equivalence import tile_cases
+from tests.synth import cell_models, damage
+from tests.synth.block import needs_cells
 
 NAME = "tiny"
 TOP = module_name(tile_cases.SPECS[NAME])
@@ -39,7 +40,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def gates(folder: Path, netlist: str) -> build.Model:
     """A netlist with models of its cells, built."""
-    text = netlist + cells.models(TARGET.library, folder)
+    text = netlist + cell_models.models(TARGET.library, folder)
     return build.build(text, TOP, bench.CACHE)
 
 
