@@ -45,7 +45,14 @@ class CommandWalk:
         self.read_repeats = (1 << converters.read_average_log2) - 1
         self.zero_repeats = (1 << converters.calibration_log2) - 1
         self.answer = Signal(ERROR_BITS)
+        self.finishes = Signal()
+        """The answer comes with a result."""
         self.range_failure = Signal(ERROR_BITS)
+        # Why a phase failed whose end is told now: as it was in the cycle before, the tile was made
+        # safe, disarmed, or the macro was silent.
+        self.failure = Signal(ERROR_BITS, name="failure")
+        unarmed = Mux(port.safe, Error.SAFE, Error.NOT_ARMED)
+        m.d.sync += self.failure.eq(Mux(port.enable, Error.MACRO_TIMEOUT, unarmed))
         self.wait = StreamWait(port, self.end)
         self.request: Any = port.phase.payload
         request = self.request
@@ -103,7 +110,7 @@ class CommandWalk:
         m, port = self.m, self.port
         with m.If(port.phase_done):
             with m.If(port.phase_failed):
-                self.end(self.failure())
+                self.end(self.failure)
             with m.Else():
                 then()
 
@@ -122,19 +129,6 @@ class CommandWalk:
         m.d.comb += self.use_now.eq(kind)
         m.d.sync += [self.use.eq(kind), self.repeats.eq(count), self.converts.eq(phase)]
         m.next = then
-
-    def failure(self) -> Signal:
-        """Why a phase failed: the tile was made safe, disarmed, or the macro was silent."""
-        port = self.port
-        failure = Signal(ERROR_BITS)
-        self.m.d.comb += failure.eq(
-            Mux(
-                port.enable,
-                Error.MACRO_TIMEOUT,
-                Mux(port.safe, Error.SAFE, Error.NOT_ARMED),
-            )
-        )
-        return failure
 
     # -- the states --------------------------------------------------------------------------
 
@@ -265,11 +259,8 @@ class CommandWalk:
         m, port = self.m, self.port
         with m.State("RESULT"):
             with m.If(port.convert_out):
-                m.next = "FINISH"
-        with m.State("FINISH"):
-            m.d.comb += port.finish.eq(1)
-            m.d.comb += port.forwarded.eq(self.operation == Command.FORWARD)
-            self.end(Error.NONE)
+                m.d.sync += self.finishes.eq(1)
+                self.end(Error.NONE)
 
     def rows(self) -> None:
         """TRANSFER, LOAD, INIT, RESUME, ABORT: the sequencer's."""
@@ -302,7 +293,7 @@ class CommandWalk:
             m.d.comb += port.drop.eq(port.weights_timeout)
             # The reason may be gone when the sequencer answers.
             with m.If(port.phase_done & port.phase_failed):
-                m.d.sync += self.range_failure.eq(self.failure())
+                m.d.sync += self.range_failure.eq(self.failure)
             with m.If(port.transfer_answered):
                 with m.If(port.transfer_error == Error.MACRO_TIMEOUT):
                     self.end(self.range_failure)

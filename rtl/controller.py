@@ -188,7 +188,13 @@ class Controller(wiring.Component):
                         self._begin(m)
             walk.states()
             with m.State("ANSWER"):
-                m.d.comb += [self.answered.eq(1), self.error.eq(walk.answer)]
+                m.d.comb += [
+                    self.answered.eq(1),
+                    self.error.eq(walk.answer),
+                    self.finish.eq(walk.finishes),
+                    self.forwarded.eq(walk.finishes & (walk.operation == Command.FORWARD)),
+                ]
+                m.d.sync += walk.finishes.eq(0)
                 m.next = "IDLE"
 
         m.d.comb += self.busy.eq(~fsm.ongoing("IDLE"))

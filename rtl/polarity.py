@@ -6,7 +6,7 @@ three cycles after a write.
 
 from __future__ import annotations
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -51,14 +51,26 @@ class PolarityBank(wiring.Component):
         # One a line: the proofs find them by name.
         rises = Signal()
         falls = Signal()
-        # One of many bits by a tree of multiplexers: a chain would be as deep as there are rows.
-        was = self.bits.bit_select(self.row, 1)
-        within = self.write & (self.row < self.rows)
+        # What the bit was is found in two steps: one of many in a cycle would be slow.
+        low_bits = min(4, len(self.row))
+        groups = range(-(-self.rows // (1 << low_bits)))
+        found = Cat(
+            self.bits[group << low_bits : (group + 1) << low_bits].bit_select(
+                self.row[:low_bits], 1
+            )
+            for group in groups
+        )
+        parts, group, bit = Signal(len(found)), Signal(range(len(groups))), Signal()
+        within = Signal()
         m.d.sync += [
-            rises.eq(within & self.polarity & ~was),
-            falls.eq(within & ~self.polarity & was),
-            inverted.eq(inverted + rises - falls),
+            parts.eq(found),
+            group.eq(self.row >> low_bits),
+            bit.eq(self.polarity),
+            within.eq(self.write & (self.row < self.rows)),
         ]
+        was = parts.bit_select(group, 1)
+        m.d.comb += [rises.eq(within & bit & ~was), falls.eq(within & ~bit & was)]
+        m.d.sync += inverted.eq(inverted + rises - falls)
         for row in range(self.rows):
             with m.If(self.write & (self.row == row)):
                 m.d.sync += self.bits[row].eq(self.polarity)

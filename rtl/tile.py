@@ -22,6 +22,7 @@ from rtl.drive import Drive, pins_signature
 from rtl.journal import Journal
 from rtl.known import Known
 from rtl.polarity import PolarityBank
+from rtl.register_slice import SkidBuffer
 from rtl.registers import RegisterBank
 from rtl.skew import RowSkew
 from rtl.transfer import TransferSequencer, set_table
@@ -299,12 +300,16 @@ class Tile(wiring.Component):
         connect(m, output.o, flipped(self.m_axis))
         # A register, as it goes far. A packet that ends in that cycle is whole, and waits.
         m.d.sync += vectors.give_up.eq(controller.drop)
+        # As these do, to every line: the codes are there when the selects of a phase are.
+        m.d.sync += [
+            drive.rows_take.eq(controller.rows_take),
+            drive.columns_take.eq(controller.columns_take),
+        ]
         m.d.comb += [
             transfer.weights.valid.eq(vectors.weights.valid),
             transfer.weights.payload.code.eq(vectors.weights.payload.code),
             vectors.weights.ready.eq(transfer.weights.ready),
             vectors.drop.eq(soft_reset),
-            controller.silent.eq(vectors.silent),
             controller.vector_error.eq(vectors.error.code != Error.NONE),
             controller.vector_error_code.eq(vectors.error.code),
             controller.vector_error_destination.eq(vectors.error.destination),
@@ -323,8 +328,6 @@ class Tile(wiring.Component):
             drive.columns.write.eq(vectors.column_write),
             drive.columns.group.eq(vectors.column_group),
             drive.columns.codes.eq(vectors.column_codes),
-            drive.rows_take.eq(controller.rows_take),
-            drive.columns_take.eq(controller.columns_take),
         ]
         packet, converter = output.packet, self.converter
         working = transfer.busy
@@ -336,6 +339,10 @@ class Tile(wiring.Component):
             output.drop.eq(soft_reset),
             output.backward_shift.eq(bank.control.backward_shift),
             controller.output_free.eq(output.free),
+        ]
+        # A cycle later: a count that is a cycle behind is as long.
+        m.d.sync += [
+            controller.silent.eq(vectors.silent),
             controller.output_stalled.eq(output.stalled),
         ]
         for name, table in self.segments.items():
@@ -399,9 +406,16 @@ class Tile(wiring.Component):
             connect(m, row_skew.o, drive.row_draws)
             m.d.comb += row_skew.stop.eq(cut)
             row_draws = row_skew.i
-        streams = (self.row_stream, row_draws), (self.column_stream, drive.column_draws)
-        for stream, draws in streams:
-            connect(m, stream.o, draws)
+        streams = (
+            ("row", self.row_stream, row_draws),
+            ("column", self.column_stream, drive.column_draws),
+        )
+        for side, stream, draws in streams:
+            # The streams work in steps that move together: whether they move comes from a register.
+            slice_ = SkidBuffer(stream.o.signature.members["payload"].shape)
+            m.submodules[f"{side}_draws"] = ResetInserter(cut)(slice_)
+            connect(m, stream.o, slice_.i)
+            connect(m, slice_.o, draws)
             m.d.comb += [
                 stream.begin.valid.eq(drive.begin.valid),
                 stream.begin.payload.eq(drive.begin.payload),

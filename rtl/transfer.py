@@ -82,6 +82,8 @@ class TransferSequencer(TransferPorts):
         load_first, load_last = Signal(row_bits(spec)), Signal(row_bits(spec))
         taken = Signal(range(spec.columns + 1))
         too_many = Signal()
+        # That it is in TAKE_WEIGHTS, in a register: it goes back to the port of the packets.
+        taking = Signal()
         # In the cycle of an answer nobody waits for another: that ABORT came too late.
         abort = self.abort & ~self.answered
         with steps.state(State.IDLE):
@@ -100,6 +102,7 @@ class TransferSequencer(TransferPorts):
             ]
             with m.If(self.start.valid & self.start.ready):
                 with m.If(begun.kind == RangeKind.LOAD):
+                    m.d.sync += taking.eq(1)
                     m.next = State.TAKE_WEIGHTS.name
                 with m.Else():
                     m.d.comb += journal.start.eq(1)
@@ -139,14 +142,14 @@ class TransferSequencer(TransferPorts):
             ended_error.eq(self.weights_error),
         ]
         m.d.comb += [
+            self.weights_open.eq(taking & ~ended),
+            self.weights.ready.eq(taking),
             journal.put.eq(put),
             journal.put_column.eq(put_column),
             journal.put_code.eq(put_code),
         ]
         with steps.state(State.TAKE_WEIGHTS):
             m.d.comb += [
-                self.weights_open.eq(~ended),
-                self.weights.ready.eq(1),
                 journal.start_kind.eq(RangeKind.LOAD),
                 journal.start_first.eq(load_first),
                 journal.start_last.eq(load_last),
@@ -154,6 +157,7 @@ class TransferSequencer(TransferPorts):
             with m.If(self.weights.valid):
                 m.d.sync += [taken.eq(taken + fits), too_many.eq(too_many | ~fits)]
             with m.If(ended):
+                m.d.sync += taking.eq(0)
                 with m.If(ended_error != Error.NONE):
                     steps.answer(ended_error)
                 with m.Elif(too_many):

@@ -89,14 +89,14 @@ def forward(spec: TileSpec, polarities: int = 1) -> Cycles:
     window = spec.row_code.high
     # The command, the vector; a set of conversions begins; its codes' steps, of which one passes
     # while the end is told; the answer.
-    begin_and_end = Cycles(overhead=2 + CODES)
+    begin_and_end = Cycles(overhead=1 + CODES)
     return _drive(window) * polarities + _convert(spec, spec.columns) + begin_and_end
 
 
 def backward(spec: TileSpec) -> Cycles:
     """BACKWARD: one phase, whatever the polarities."""
     drive, convert = _drive(spec.column_code.high), _convert(spec, spec.rows)
-    return drive + convert + Cycles(overhead=2 + CODES)
+    return drive + convert + Cycles(overhead=1 + CODES)
 
 
 def update(spec: TileSpec, polarities: int = 1, new_vectors: int = 0) -> Cycles:
@@ -104,7 +104,7 @@ def update(spec: TileSpec, polarities: int = 1, new_vectors: int = 0) -> Cycles:
 
     Before it asks, each phase draws its first thresholds; with row skew the ring fills.
     """
-    fill = spec.update.slots + 2 if spec.row_taps > 1 else 2
+    fill = spec.update.slots + 3 if spec.row_taps > 1 else 3
     # A second phase draws anew, which takes a cycle.
     again = polarities - 1
     return _drive(spec.update.slots, fill) * polarities + Cycles(overhead=1 + new_vectors + again)
@@ -113,7 +113,7 @@ def update(spec: TileSpec, polarities: int = 1, new_vectors: int = 0) -> Cycles:
 def read(spec: TileSpec) -> Cycles:
     """READ of a row: its zero, its drive phase, its conversions."""
     conversions = _convert(spec, spec.columns) * (2 << spec.converters.read_average_log2)
-    return conversions + _drive(_read_window(spec)) + Cycles(overhead=2 + CODES)
+    return conversions + _drive(_read_window(spec)) + Cycles(overhead=1 + CODES)
 
 
 def calibrate(spec: TileSpec) -> Cycles:
@@ -209,7 +209,7 @@ def _read_window(spec: TileSpec) -> int:
 
 INPUT_LATENCY = 3
 """From a packet's last beat until its vector waits."""
-OUTPUT_LATENCY = 3
+OUTPUT_LATENCY = 4
 """From the answer until the first beat of the result is offered, and taken; see packet_out."""
 
 
