@@ -44,6 +44,10 @@ class CommandWalk:
         self.repeats = Signal(most_log2 + 1)
         self.read_repeats = (1 << converters.read_average_log2) - 1
         self.zero_repeats = (1 << converters.calibration_log2) - 1
+        self.starts = Signal()
+        """The sequencer is to take a range."""
+        self.resumes = Signal()
+        self.aborts = Signal()
         self.answer = Signal(ERROR_BITS)
         self.finishes = Signal()
         """The answer comes with a result."""
@@ -53,7 +57,7 @@ class CommandWalk:
         self.failure = Signal(ERROR_BITS, name="failure")
         unarmed = Mux(port.safe, Error.SAFE, Error.NOT_ARMED)
         m.d.sync += self.failure.eq(Mux(port.enable, Error.MACRO_TIMEOUT, unarmed))
-        self.wait = StreamWait(port, self.end)
+        self.wait = StreamWait(port, m, self.end)
         self.request: Any = port.phase.payload
         request = self.request
         m.d.comb += [
@@ -64,6 +68,30 @@ class CommandWalk:
         m.d.comb += [request.pair.eq(self.flags.pair), port.polarity_row.eq(self.row)]
         with m.If(port.convert_start):
             m.d.comb += port.convert_use.eq(self.use_now)
+        self._offers()
+
+    def _offers(self) -> None:
+        """What the sequencer is told comes from registers: its state machine is no faster."""
+        m, port = self.m, self.port
+        m.d.sync += [self.resumes.eq(0), self.aborts.eq(0)]
+        m.d.comb += [
+            port.resume.eq(self.resumes),
+            port.abort.eq(self.aborts),
+            port.start.valid.eq(self.starts),
+            port.start.payload.first.eq(self.row),
+            port.start.payload.last.eq(
+                Mux(self.operation == Command.LOAD, self.row, self.last_row)
+            ),
+        ]
+        with m.Switch(self.operation):
+            with m.Case(Command.LOAD):
+                m.d.comb += port.start.payload.kind.eq(RangeKind.LOAD)
+            with m.Case(Command.INIT):
+                m.d.comb += port.start.payload.kind.eq(RangeKind.INIT)
+            with m.Default():
+                m.d.comb += port.start.payload.kind.eq(RangeKind.TRANSFER)
+        with m.If(port.start.ready):
+            m.d.sync += self.starts.eq(0)
 
     def take(self) -> None:
         """Keep what the command on offer says."""
@@ -77,7 +105,7 @@ class CommandWalk:
             self.group.eq(0),
             self.column.eq(0),
         ]
-        self.wait.begin(self.m)
+        self.wait.take()
 
     def states(self) -> None:
         """All states between the first and ANSWER."""
@@ -108,11 +136,10 @@ class CommandWalk:
     def done(self, then: Callable[[], None]) -> None:
         """Go on when the phase in hand is done."""
         m, port = self.m, self.port
-        with m.If(port.phase_done):
-            with m.If(port.phase_failed):
-                self.end(self.failure)
-            with m.Else():
-                then()
+        with m.If(port.phase_failed):
+            self.end(self.failure)
+        with m.Elif(port.phase_done):
+            then()
 
     def go(self, state: str) -> Callable[[], None]:
         """What goes to a state."""
@@ -137,7 +164,7 @@ class CommandWalk:
         m, port, spec = self.m, self.port, self.spec
         with m.State("FORWARD_VECTOR"):
             ready = port.rows_waiting if spec.rows > 1 else Const(1)
-            self.wait.packet(m, ready, port.rows_take, Destination.ROWS, "FORWARD", gives=True)
+            self.wait.packet(ready, port.rows_take, Destination.ROWS, "FORWARD", gives=True)
         with m.State("FORWARD"):
             self.ask(Phase.FORWARD, "FORWARD_PHASE")
         with m.State("FORWARD_PHASE"):
@@ -158,7 +185,7 @@ class CommandWalk:
         m, port = self.m, self.port
         with m.State("BACKWARD_VECTOR"):
             self.wait.packet(
-                m, port.columns_waiting, port.columns_take, Destination.COLUMNS, "BACKWARD",
+                port.columns_waiting, port.columns_take, Destination.COLUMNS, "BACKWARD",
                 gives=True,
             )  # fmt: skip
         with m.State("BACKWARD"):
@@ -175,13 +202,11 @@ class CommandWalk:
             then = "UPDATE_COLUMNS"
             ready = port.rows_waiting if spec.rows > 1 else Const(1)
             with m.If(self.flags.new_columns):
-                self.wait.packet(m, ready, port.rows_take, Destination.ROWS, then)
+                self.wait.packet(ready, port.rows_take, Destination.ROWS, then)
             with m.Else():
-                self.wait.packet(m, ready, port.rows_take, Destination.ROWS, "UPDATE")
+                self.wait.packet(ready, port.rows_take, Destination.ROWS, "UPDATE")
         with m.State("UPDATE_COLUMNS"):
-            self.wait.packet(
-                m, port.columns_waiting, port.columns_take, Destination.COLUMNS, "UPDATE"
-            )
+            self.wait.packet(port.columns_waiting, port.columns_take, Destination.COLUMNS, "UPDATE")
         with m.State("UPDATE"):
             m.d.comb += self.request.replay.eq(self.inverted & port.any_normal)
             self.ask(Phase.UPDATE, "UPDATE_PHASE")
@@ -201,7 +226,6 @@ class CommandWalk:
         """READ: its zero, its window, its conversions."""
         m, port = self.m, self.port
         with m.State("READ_ZERO"):
-            self.wait.count(m, port.output_stalled)
             with m.If(port.output_free):
                 self.convert(Use.READ_ZERO, Phase.CONVERT_READ, self.read_repeats, "CONVERT")
             with m.Elif(self.wait.too_long):
@@ -265,34 +289,13 @@ class CommandWalk:
     def rows(self) -> None:
         """TRANSFER, LOAD, INIT, RESUME, ABORT: the sequencer's."""
         m, port = self.m, self.port
-        with m.State("RANGE"):
-            m.d.comb += [
-                port.start.valid.eq(1),
-                port.start.payload.first.eq(self.row),
-                port.start.payload.last.eq(
-                    Mux(self.operation == Command.LOAD, self.row, self.last_row)
-                ),
-            ]
-            with m.Switch(self.operation):
-                with m.Case(Command.LOAD):
-                    m.d.comb += port.start.payload.kind.eq(RangeKind.LOAD)
-                with m.Case(Command.INIT):
-                    m.d.comb += port.start.payload.kind.eq(RangeKind.INIT)
-                with m.Default():
-                    m.d.comb += port.start.payload.kind.eq(RangeKind.TRANSFER)
-            with m.If(port.start.ready):
-                m.next = "TRANSFER"
-        with m.State("RESUME"):
-            m.d.comb += port.resume.eq(1)
-            m.d.comb += port.abort.eq(self.operation == Command.ABORT)
-            m.next = "TRANSFER"
         with m.State("TRANSFER"):
-            m.d.comb += port.abort.eq(port.command & (port.word.opcode == Command.ABORT))
-            self.wait.count(m, port.weights_open & port.silent)
+            aborted = port.command & (port.word.opcode == Command.ABORT)
+            m.d.sync += self.aborts.eq(aborted & ~port.transfer_answered)
             m.d.comb += port.weights_timeout.eq(port.weights_open & self.wait.too_long)
             m.d.comb += port.drop.eq(port.weights_timeout)
             # The reason may be gone when the sequencer answers.
-            with m.If(port.phase_done & port.phase_failed):
+            with m.If(port.phase_failed):
                 m.d.sync += self.range_failure.eq(self.failure)
             with m.If(port.transfer_answered):
                 with m.If(port.transfer_error == Error.MACRO_TIMEOUT):

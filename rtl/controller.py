@@ -28,10 +28,10 @@ from spec.tile import STEP_CODE_BITS, TileSpec
 class Controller(wiring.Component):
     """One command at a time; see the head of the file.
 
-    `command` is a strobe of one cycle; `word`, `first` and `last` stand from the cycle before.
+    `command` is a strobe of one cycle; `word`, `first` and `last` stand from two cycles before.
     `phase` goes to the phase driver, `start` to the transfer sequencer; `transfer_working` says
-    that the sequencer asks for a phase of its own. `polarity_bit` is that of `polarity_row` a cycle
-    before.
+    that the sequencer asks for a phase of its own. `polarity_bit` is that of `polarity_row` two
+    cycles before.
     """
 
     command: Signal
@@ -185,7 +185,7 @@ class Controller(wiring.Component):
                     with m.If(refused != Error.NONE):
                         walk.end(refused)
                     with m.Else():
-                        self._begin(m)
+                        self._begin(m, walk)
             walk.states()
             with m.State("ANSWER"):
                 m.d.comb += [
@@ -207,7 +207,7 @@ class Controller(wiring.Component):
             m.d.sync += self.columns_held.eq(0)
         return m
 
-    def _begin(self, m: Module) -> None:
+    def _begin(self, m: Module, walk: CommandWalk) -> None:
         """The first state of the command on offer."""
         word = self.word
         with m.Switch(word.opcode):
@@ -229,9 +229,11 @@ class Controller(wiring.Component):
                 m.next = "AUTO_ZERO_COLUMNS"
             with m.Case(Command.TRANSFER, Command.LOAD, Command.INIT):
                 m.d.comb += self.discard_journal.eq(self.journal_valid)
-                m.next = "RANGE"
+                m.d.sync += walk.starts.eq(1)
+                m.next = "TRANSFER"
             with m.Case(Command.RESUME, Command.ABORT):
-                m.next = "RESUME"
+                m.d.sync += [walk.resumes.eq(1), walk.aborts.eq(word.opcode == Command.ABORT)]
+                m.next = "TRANSFER"
             with m.Case(Command.PROGRAM):
                 m.d.comb += self.raw_access.eq(1)
                 m.d.sync += self.columns_held.eq(0)

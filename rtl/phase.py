@@ -167,7 +167,6 @@ class PhaseDriver(wiring.Component):
             m.d.sync += [silent.eq(silent + 1), late.eq(silent >= self.timeout)]
 
         def select() -> None:
-            whole_row = (asked.phase == Phase.READ) | asked.trim
             m.d.sync += [
                 self.phase.eq(asked.phase),
                 self.lower_swap.eq(asked.swap),
@@ -175,13 +174,7 @@ class PhaseDriver(wiring.Component):
                 self.pair.eq(asked.pair),
                 self.convert_hold.eq(asked.hold),
                 self.trim.eq(asked.trim),
-                self.row_live.eq(
-                    Mux(
-                        whole_row,
-                        Const(1) << asked.row,
-                        self.polarity ^ ~asked.swap.replicate(spec.rows),
-                    )
-                ),
+                kind["draws"].eq((asked.phase == Phase.UPDATE) & ~asked.trim),
                 cycle.eq(0),
                 primed.eq(0),
                 group.eq(0),
@@ -209,17 +202,19 @@ class PhaseDriver(wiring.Component):
             begin_silence()
             m.next = "ANSWER"
 
-        # A slot's thresholds stand in registers before it, as they go to every line.
+        # A slot's thresholds stand in registers before it, as they go to every line. In a cycle in
+        # which the phase fails they move as well: its draws are taken back.
         moves = Signal()
+        slides = Signal()
         following = (cycle + 1)[: len(cycle)]
         takes = Signal()
         m.d.comb += [
-            takes.eq((moves | ~primed) & self.row_draws.valid & self.column_draws.valid),
+            takes.eq((slides | ~primed) & self.row_draws.valid & self.column_draws.valid),
             self.row_draws.ready.eq(kind["draws"] & takes),
             self.column_draws.ready.eq(kind["draws"] & takes),
         ]
         with m.If(~kind["draws"]):
-            counted = Mux(moves, following, cycle)
+            counted = Mux(slides, following, cycle)
             m.d.sync += [
                 self.row_threshold.eq(counted[: spec.row_code.bits].replicate(spec.row_taps)),
                 self.column_threshold.eq(counted),
@@ -240,28 +235,30 @@ class PhaseDriver(wiring.Component):
                     m.next = "SELECT"
             with m.State("SELECT"):
                 count_silence()
-                draws = kind["draws"]
+                live = self.polarity ^ ~self.lower_swap.replicate(spec.rows)
+                one_row = Const(1) << self.row_select
+                m.d.sync += self.row_live.eq(Mux(self.row_full, one_row, live))
+                # Whatever comes of it: one that fails takes its draws back.
+                m.d.comb += self.begin.valid.eq(kind["draws"])
                 m.d.comb += self.begin.payload.replay.eq(replay := Signal())
                 with m.If(~self.enable | late):
                     finish(failed=True)
-                with m.Elif(~self.ready):
-                    m.d.comb += self.begin.valid.eq(draws)
-                    with m.If(~draws):
-                        ask()
-                    with m.Elif(self.begin.ready):
-                        begin_silence()
+                with m.Elif(kind["draws"]):
+                    with m.If(self.begin.ready):
                         m.next = "DRAW"
+                with m.Elif(~self.ready):
+                    ask()
             # The macro is asked when the first thresholds are there: its window opens at once.
             with m.State("DRAW"):
                 with m.If(~self.enable | late):
                     finish(failed=True)
                 with m.Elif(primed | takes):
                     count_silence()
-                    # It was low before the draws, and a macro may break its rules.
                     with m.If(~self.ready):
                         ask()
             with m.State("ANSWER"):
                 count_silence()
+                m.d.comb += slides.eq(self.ready)
                 with m.If(self.phase == Phase.IDLE):
                     with m.If((silent >= self.idle_cycles) | ~self.enable):
                         finish(failed=~self.enable)
@@ -280,6 +277,7 @@ class PhaseDriver(wiring.Component):
                     # The lines are a register behind: they carry the window from the next cycle.
                     drive()
             with m.State("WINDOW"):
+                m.d.comb += slides.eq(1)
                 with m.If(~self.enable):
                     finish(failed=True)
                 with m.Else():
@@ -306,12 +304,13 @@ class PhaseDriver(wiring.Component):
     def _kind(self, m: Module) -> dict[str, Signal]:
         """What sort of phase the present one is, one wire each."""
         phase = self.phase
-        kind = {name: Signal(name=name) for name in ("updates", "draws", "drives", "strobes")}
+        kind = {name: Signal(name=name) for name in ("updates", "drives", "strobes")}
         kind["converts"] = Signal(name="converts")
+        # A register: the streams begin by it.
+        kind["draws"] = Signal(name="draws")
         with m.Switch(phase):
             with m.Case(Phase.UPDATE):
-                m.d.comb += [kind["updates"].eq(1), kind["draws"].eq(~self.trim)]
-                m.d.comb += kind["drives"].eq(1)
+                m.d.comb += [kind["updates"].eq(1), kind["drives"].eq(1)]
             with m.Case(Phase.FORWARD, Phase.BACKWARD, Phase.READ):
                 m.d.comb += kind["drives"].eq(1)
             with m.Case(Phase.PRECHARGE, Phase.RESET, Phase.SET):

@@ -6,17 +6,19 @@ three cycles after a write.
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
+
+FEW_LOG2 = 3
+"""One of many bits is found too slowly for a cycle: of two to this power of them, it is not."""
 
 
 class PolarityBank(wiring.Component):
     """Bits of `rows` rows. `write` puts `polarity` into `row`; a row out of range changes nothing.
 
-    `bits` is lower_swap of each row. `read_bit` is the bit of `read_row` a cycle before: one of
-    many is found too slowly for the same cycle.
+    `bits` is lower_swap of each row. `read_bit` is the bit of `read_row` two cycles before.
     """
 
     write: Signal
@@ -51,32 +53,32 @@ class PolarityBank(wiring.Component):
         # One a line: the proofs find them by name.
         rises = Signal()
         falls = Signal()
-        # What the bit was is found in two steps: one of many in a cycle would be slow.
-        low_bits = min(4, len(self.row))
-        groups = range(-(-self.rows // (1 << low_bits)))
-        found = Cat(
-            self.bits[group << low_bits : (group + 1) << low_bits].bit_select(
-                self.row[:low_bits], 1
-            )
-            for group in groups
-        )
-        parts, group, bit = Signal(len(found)), Signal(range(len(groups))), Signal()
+        bit = Signal()
         within = Signal()
-        m.d.sync += [
-            parts.eq(found),
-            group.eq(self.row >> low_bits),
-            bit.eq(self.polarity),
-            within.eq(self.write & (self.row < self.rows)),
-        ]
-        was = parts.bit_select(group, 1)
+        was = self._bit_of(m, self.row)
+        m.d.sync += [bit.eq(self.polarity), within.eq(self.write & (self.row < self.rows))]
         m.d.comb += [rises.eq(within & bit & ~was), falls.eq(within & ~bit & was)]
         m.d.sync += inverted.eq(inverted + rises - falls)
         for row in range(self.rows):
             with m.If(self.write & (self.row == row)):
                 m.d.sync += self.bits[row].eq(self.polarity)
-        m.d.sync += self.read_bit.eq(self.bits.bit_select(self.read_row, 1))
+        m.d.sync += self.read_bit.eq(self._bit_of(m, self.read_row))
         m.d.sync += [
             self.any_inverted.eq(inverted != 0),
             self.any_normal.eq(inverted != self.rows),
         ]
         return m
+
+    def _bit_of(self, m: Module, row: Signal) -> Value:
+        """The bit of `row` a cycle before: of each few rows one, then one of those."""
+        low = row[:FEW_LOG2]
+        few = [
+            self.bits[first : first + (1 << FEW_LOG2)]
+            for first in range(0, self.rows, 1 << FEW_LOG2)
+        ]
+        ones, which = Signal(len(few), name="ones"), Signal(range(len(few)), name="which")
+        m.d.sync += [
+            ones.eq(Cat(rows.bit_select(low, 1) for rows in few)),
+            which.eq(row >> FEW_LOG2),
+        ]
+        return ones.bit_select(which, 1)

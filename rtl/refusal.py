@@ -1,4 +1,4 @@
-"""Why the controller cannot take a command: looked at in the cycle before its strobe, no register.
+"""Why the controller cannot take a command: looked at in the two cycles before its strobe.
 
 A part of rtl/controller.py; golden/digital/command.py lists the reasons.
 """
@@ -55,10 +55,17 @@ class Refusal:
         bringup = (opcode == Command.PROGRAM) | (opcode == Command.PRECHARGE)
         passive = (opcode == Command.IDLE) | (opcode == Command.ABORT)
         forced = (opcode == Command.INIT) & word.force
-        covers = (port.first <= port.journal_row) & (port.journal_row <= port.last)
+        # Of the cycle before: the registers of the rows stand, and an idle tile's journal.
+        covers, beyond, last_beyond, crossed = (Signal() for _ in range(4))
+        m.d.sync += [
+            covers.eq((port.first <= port.journal_row) & (port.journal_row <= port.last)),
+            beyond.eq(port.first >= spec.rows),
+            last_beyond.eq(port.last >= spec.rows),
+            crossed.eq(port.first > port.last),
+        ]
         with_row = (opcode == Command.RESUME) | (opcode == Command.READ) | passive
-        bad_rows = (takes_row | bringup) & (port.first >= spec.rows)
-        bad_range = is_range & ((port.last >= spec.rows) | (port.first > port.last))
+        bad_rows = (takes_row | bringup) & beyond
+        bad_range = is_range & (last_beyond | crossed)
         update = opcode == Command.UPDATE
         no_rows = update & ~word.new_rows & ~port.rows_held
         no_columns = update & ~word.new_columns & ~port.columns_held

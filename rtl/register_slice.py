@@ -26,6 +26,9 @@ class SkidBuffer(wiring.Component):
         m = Module()
         spare, spare_held = Signal.like(self.i.payload), Signal()
         m.d.comb += self.i.ready.eq(~spare_held)
+        # It may as well hold what nobody needs: whether `o` stalls is late in its cycle.
+        with m.If(~spare_held):
+            m.d.sync += spare.eq(self.i.payload)
         with m.If(self.o.ready | ~self.o.valid):
             m.d.sync += [
                 self.o.valid.eq(spare_held | self.i.valid),
@@ -33,5 +36,5 @@ class SkidBuffer(wiring.Component):
                 spare_held.eq(0),
             ]
         with m.Elif(self.i.valid & self.i.ready):
-            m.d.sync += [spare.eq(self.i.payload), spare_held.eq(1)]
+            m.d.sync += spare_held.eq(1)
         return m

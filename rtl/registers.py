@@ -161,11 +161,13 @@ class RegisterBank(wiring.Component):
         bus, window = self.bus, self.window
         chosen = {register.name: Signal(name=f"is_{register.name}") for register in self.table}
         number = bus.address[OFFSET_BITS:]
-        problem, refused = Signal(ERROR_BITS), Signal(ERROR_BITS)
-        m.d.comb += problem.eq(self._problem(chosen))
+        problems = self._problems(chosen)
+        found = Signal(len(problems))
+        """Of the problems, those that the access has."""
+        refused = Signal(ERROR_BITS)
 
         writes, does, moves = self.writes, Signal(), Signal()
-        allowed = refused == Error.NONE
+        allowed = ~found.any()
         # Strobes to the fields: registers, as they go far.
         strobes = {name: Signal(name=f"write_{name}") for name in chosen}
         m.d.sync += [strobe.eq(0) for strobe in strobes.values()]
@@ -182,7 +184,7 @@ class RegisterBank(wiring.Component):
                     m.next = "CHECK"
             with m.State("CHECK"):
                 m.d.comb += self.checking.eq(1)
-                m.d.sync += refused.eq(problem)
+                m.d.sync += found.eq(Cat(problem for _, problem in problems))
                 m.next = "ALLOW"
             with m.State("ALLOW"):
                 m.d.comb += self.allowing.eq(1)
@@ -190,6 +192,10 @@ class RegisterBank(wiring.Component):
                     strobe.eq(writes & allowed & chosen[name]) for name, strobe in strobes.items()
                 ]
                 m.d.sync += moves.eq(allowed & chosen["WINDOW_DATA"])
+                first: Value = Const(Error.NONE, ERROR_BITS)
+                for place, (error, _) in reversed(list(enumerate(problems))):
+                    first = Mux(found[place], error.value, first)
+                m.d.sync += refused.eq(first)
                 m.next = "DO"
             with m.State("DO"):
                 m.d.comb += [
@@ -284,7 +290,7 @@ class RegisterBank(wiring.Component):
             words.append(element.as_signed() if signed else element)
         return Array(words)[window.select]
 
-    def _problem(self, chosen: dict[str, Signal]) -> Value:
+    def _problems(self, chosen: dict[str, Signal]) -> list[tuple[Error, Value]]:
         """Why the access on the bus must fail, the first reason first."""
         bus, window, busy = self.bus, self.window, self.status.busy
         is_window = chosen["WINDOW_DATA"]
@@ -304,7 +310,7 @@ class RegisterBank(wiring.Component):
             bad += [write & self._outside(field) for field in register.fields if field.limited]
             working += [write & self._needs_idle(field) for field in register.fields]
         partial = self.writes & ~bus.lanes.all()
-        reasons = [
+        return [
             (Error.UNALIGNED, (bus.address[:OFFSET_BITS] != 0) | partial),
             (Error.UNMAPPED, ~Cat(chosen.values()).any()),
             (Error.READ_ONLY, written(r for r in self.table if not r.writable)),
@@ -319,10 +325,6 @@ class RegisterBank(wiring.Component):
             ),
             (Error.BAD_VALUE, Cat(bad).any()),
         ]
-        found: Value = Const(Error.NONE, ERROR_BITS)
-        for error, condition in reversed(reasons):
-            found = Mux(condition, error.value, found)
-        return found
 
     def _fits(self, element: Signed | Unsigned) -> Value:
         """Whether the word written is a value of an element's format."""

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 
 from rtl.phase import TIMEOUT_BITS
-from spec.commands import Destination, Error
+from spec.commands import Command, Destination, Error
 
 if TYPE_CHECKING:
     from rtl.controller import Controller
@@ -21,42 +21,43 @@ if TYPE_CHECKING:
 class StreamWait:
     """One counter of silence, for one wait after another: 0 before each."""
 
-    def __init__(self, port: Controller, end: Callable[[Any], None]) -> None:
+    def __init__(self, port: Controller, m: Module, end: Callable[[Any], None]) -> None:
         """`port` has the streams' signals; `end` answers the command with an error."""
-        self.port, self.end = port, end
+        self.port, self.m, self.end = port, m, end
         # Silent cycles, this one included, and whether those before it were too many.
-        self.silence = Signal(TIMEOUT_BITS, init=1, name="silence")
+        silence = Signal(TIMEOUT_BITS, init=1, name="silence")
         self.too_long = Signal(name="too_long")
-
-    def begin(self, m: Module) -> None:
-        """Begin to count."""
-        m.d.sync += [self.silence.eq(1), self.too_long.eq(0)]
-
-    def count(self, m: Module, silent: Value) -> None:
-        """Count a cycle, or begin anew."""
-        with m.If(silent):
+        # What is waited for follows from the command: the count need not know its state.
+        self.gives, self.loads = Signal(name="gives"), Signal(name="loads")
+        silent = Signal(name="is_silent")
+        for_room = self.gives & ~port.output_free
+        m.d.comb += silent.eq(Mux(for_room, port.output_stalled, port.silent))
+        begins = ~port.busy | port.rows_take | port.columns_take | (self.loads & ~port.weights_open)
+        with m.If(silent & ~begins):
             # Not equal to: the host may lower a time-out while it runs.
-            too_long = self.silence >= self.port.stream_timeout
-            m.d.sync += [self.silence.eq(self.silence + 1), self.too_long.eq(too_long)]
+            m.d.sync += [silence.eq(silence + 1), self.too_long.eq(silence >= port.stream_timeout)]
         with m.Else():
-            self.begin(m)
+            m.d.sync += [silence.eq(1), self.too_long.eq(0)]
+
+    def take(self) -> None:
+        """What the command on offer may wait for."""
+        opcode = self.port.word.opcode
+        given = [opcode == command for command in (Command.FORWARD, Command.BACKWARD, Command.READ)]
+        self.m.d.sync += [self.gives.eq(Cat(given).any()), self.loads.eq(opcode == Command.LOAD)]
 
     def packet(
-        self, m: Module, ready, take: Signal, destination: Destination, then: str,
-        gives: bool = False,
-    ) -> None:  # fmt: skip
+        self, ready, take: Signal, destination: Destination, then: str, gives: bool = False
+    ) -> None:
         """Take a packet; a bad one, or none in time, ends the command.
 
         One that `gives` a result takes it only where there is room for that: its packet waits on if
         the host has not made room in time.
         """
-        port = self.port
+        m, port = self.m, self.port
         room = port.output_free if gives else Const(1)
         bad = port.vector_error & (port.vector_error_destination == destination)
-        self.count(m, Mux(room, port.silent, port.output_stalled))
         with m.If(ready & room):
             m.d.comb += take.eq(1)
-            self.begin(m)
             m.next = then
         with m.Elif(bad):
             self.end(port.vector_error_code)

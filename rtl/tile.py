@@ -181,7 +181,7 @@ class Tile(wiring.Component):
             transfer.polarity_bit.eq(polarity.read_bit),
             self.controller.polarity_bit.eq(polarity.read_bit),
         ]
-        m.d.sync += host.value.eq(polarity.read_bit)
+        m.d.comb += host.value.eq(polarity.read_bit)
 
         journal, restored = self.journal, self.journal.restored
         m.d.comb += [
@@ -220,8 +220,9 @@ class Tile(wiring.Component):
     def _commands(self, m: Module, soft_reset: Signal) -> None:
         """Controller and bank."""
         bank, controller, transfer = self.bank, self.controller, self.transfer
-        enable = Signal()
-        m.d.comb += enable.eq(bank.control.arm & ~self.safe)
+        # Registers, as they go to every line; the pins need not wait for them.
+        enable, safe = Signal(), Signal()
+        m.d.sync += [enable.eq(bank.control.arm & ~self.safe), safe.eq(self.safe)]
         for name in ("opcode", "new_rows", "new_columns", "force", "pair", "minus", "step_code"):
             m.d.comb += getattr(controller.word, name).eq(getattr(bank.command.data, name))
         failed = controller.answered & (controller.error != Error.NONE)
@@ -232,7 +233,7 @@ class Tile(wiring.Component):
             controller.last.eq(bank.rows.last),
             controller.idle_cycles.eq(bank.idle_cycles.cycles),
             controller.enable.eq(enable),
-            controller.safe.eq(self.safe),
+            controller.safe.eq(safe),
             controller.bringup.eq(bank.control.bringup),
             controller.unknown.eq(self.known.unknown),
             controller.journal_valid.eq(self.journal.valid),
@@ -348,23 +349,24 @@ class Tile(wiring.Component):
         for name, table in self.segments.items():
             user = converter if name == "segment_passes" else output
             m.d.comb += getattr(user, name).eq(table.words)
+        # What is sent is known long before it is.
         with m.Switch(controller.convert_use):
             with m.Case(Use.FORWARD):
                 raw = bank.control.raw_forward
-                m.d.comb += [
+                m.d.sync += [
                     packet.count.eq(spec.columns),
                     packet.format.eq(Mux(raw, VectorFormat.RAW, VectorFormat.ROW_CODES)),
                     packet.destination.eq(Destination.ROWS),
                 ]
             with m.Case(Use.BACKWARD):
                 raw = bank.control.raw_backward
-                m.d.comb += [
+                m.d.sync += [
                     packet.count.eq(spec.rows - 1),
                     packet.format.eq(Mux(raw, VectorFormat.RAW, VectorFormat.COLUMN_CODES)),
                     packet.destination.eq(Destination.COLUMNS),
                 ]
             with m.Default():
-                m.d.comb += [
+                m.d.sync += [
                     packet.count.eq(spec.columns),
                     packet.format.eq(VectorFormat.RAW),
                     packet.destination.eq(Destination.WEIGHTS),
@@ -382,20 +384,21 @@ class Tile(wiring.Component):
             controller.phase.ready.eq(drive.i.ready & ~working),
             drive.polarity.eq(self.polarity.bits),
             drive.column_enable.eq(self.column_enable.bits),
-            drive.trim_write.eq(transfer.trim_write),
-            drive.trim_group.eq(transfer.trim_group),
-            drive.trim_counts.eq(transfer.trim_counts),
-            drive.trim_charge.eq(transfer.trim_charge),
             transfer.column_enable.eq(self.column_enable.bits),
             transfer.step_code.eq(self.set_table.value),
             self.set_table.read_group.eq(transfer.step_index),
         ]
         for user in (controller, transfer):
             m.d.comb += [user.phase_done.eq(drive.done), user.phase_failed.eq(drive.failed)]
+        # A cycle later, as they go to every column: no phase is asked for before a pass is counted.
+        writes = Module()
+        m.submodules.writes = ResetInserter(soft_reset)(writes)
+        for name in ("trim_write", "trim_group", "trim_counts", "trim_charge"):
+            writes.d.sync += getattr(drive, name).eq(getattr(transfer, name))
         for name in ("select_group", "select_mask", "set_column", "set_code", "set_minus"):
             chosen = Mux(working, getattr(transfer, name), getattr(controller, name))
-            m.d.comb += getattr(drive, name).eq(chosen)
-        m.d.comb += [
+            writes.d.sync += getattr(drive, name).eq(chosen)
+        writes.d.sync += [
             drive.select_write.eq(transfer.select_write | controller.select_write),
             drive.set_write.eq(transfer.set_write | controller.set_write),
         ]

@@ -59,8 +59,10 @@ class TransferSequencer(TransferPorts):
         Reads(spec, self, wires, arrived).build(m)
         Columns(spec, self, wires, arrived, word, program, trim).build(m)
 
-        aborting, settled = Signal(), Signal()
-        m.d.sync += [self.answered.eq(0), settled.eq(0)]
+        # High in the second cycle in a state that waits for the polarity, and in the third.
+        settling, settled = Signal(), Signal()
+        aborting = Signal()
+        m.d.sync += [self.answered.eq(0), settling.eq(0), settled.eq(settling)]
         m.d.comb += self.busy.eq(self.state != State.IDLE)
         with m.If(self.abort):
             m.d.sync += aborting.eq(1)
@@ -68,8 +70,8 @@ class TransferSequencer(TransferPorts):
         with m.FSM():
             self._begin(m, steps, aborting)
             self._read_weights(m, steps)
-            self._write_journal(m, steps, settled)
-            self._invert(m, steps)
+            self._write_journal(m, steps, settling, settled)
+            self._invert(m, steps, settling)
             program.states(m, steps)
             trim.states(m, steps)
             self._commit(m, steps, aborting)
@@ -189,7 +191,7 @@ class TransferSequencer(TransferPorts):
         with steps.state(State.READ_ALL):
             steps.read(PairCode.ALL, steps.go(State.JOURNAL))
 
-    def _write_journal(self, m: Module, steps: Steps, settled: Signal) -> None:
+    def _write_journal(self, m: Module, steps: Steps, settling: Signal, settled: Signal) -> None:
         """JOURNAL: from its last cycle on the row is one to be finished."""
         journal, wires = self.journal, steps.wires
         is_load, is_init = journal.kind == RangeKind.LOAD, journal.kind == RangeKind.INIT
@@ -205,8 +207,8 @@ class TransferSequencer(TransferPorts):
                 wires.passing.eq(is_init & ~wires.loaded),
                 journal.open_p_new.eq(~is_init & p_new),
             ]
-            # A LOAD comes to its row only now: its bit takes a cycle.
-            m.d.sync += settled.eq(1)
+            # A LOAD comes to its row only now: its bit takes two cycles.
+            m.d.sync += settling.eq(1)
             with m.If(Mux(is_init, wires.loaded, settled)):
                 m.d.comb += journal.open.eq(1)
                 with m.If(is_load):
@@ -214,24 +216,25 @@ class TransferSequencer(TransferPorts):
                 with m.Else():
                     m.next = State.PRECHARGE.name
 
-    def _invert(self, m: Module, steps: Steps) -> None:
+    def _invert(self, m: Module, steps: Steps, settling: Signal) -> None:
         """PRECHARGE, FLIP, and READ_LOWER with the new bit."""
         wires = steps.wires
         with steps.state(State.PRECHARGE):
             steps.ask(Phase.PRECHARGE, steps.go(State.FLIP))
 
         with steps.state(State.FLIP):
-            # Before a READ asks with the new bit, it passes through its state of rest.
-            m.d.comb += self.flip.eq(1)
+            # A READ asks with the new bit in the cycle after the next; it takes one more.
+            m.d.comb += self.flip.eq(~settling)
             m.d.sync += [
+                settling.eq(1),
                 wires.attempts.eq(0),
                 wires.trains.eq(0),
                 wires.unfinished.eq(0),
             ]
-            with m.If(self.journal.kind == RangeKind.INIT):
-                m.next = State.ERASE.name
-            with m.Else():
+            with m.If(settling):
                 m.next = State.READ_LOWER.name
+                with m.If(self.journal.kind == RangeKind.INIT):
+                    m.next = State.ERASE.name
 
         with steps.state(State.READ_LOWER):
             steps.read(PairCode.LOWER, steps.go(State.ERASE))

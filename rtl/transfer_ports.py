@@ -60,7 +60,7 @@ class TransferPorts(wiring.Component):
 
     `phase` asks; `phase_done` answers, with `phase_failed`, in a later cycle. `read_start` begins
     the 2^a conversions of a READ, or of the READs' zero, before its first phase. `polarity_bit` is
-    the bit of `polarity_row` a cycle before, `step_code` the SET table's at `step_index`.
+    the bit of `polarity_row` two cycles before, `step_code` the SET table's at `step_index`.
 
     `trim_write`, `select_write` and `set_write` go to the column drivers and to the macro. All
     codes of a LOAD lie before `weights_done`, whose error ends it without a trace. There is a

@@ -29,12 +29,17 @@ class Reads:
         """One request, then its answer; an answer to nobody's request is somebody else's."""
         ports, wires = self.ports, self.wires
         asked = Signal()
+        told = Signal()
         m.d.comb += [
-            ports.phase.valid.eq(wires.asking & ~asked),
+            ports.phase.valid.eq(wires.asking & ~asked & ~told),
             ports.phase.payload.row.eq(wires.row),
             ports.phase.payload.swap.eq(ports.polarity_bit),
+            told.eq(wires.over | wires.failed),
+        ]
+        # Registers: all that follows from an answer would be slow.
+        m.d.sync += [
             wires.over.eq(asked & ports.phase_done & ~ports.phase_failed),
-            wires.failed.eq(asked & ports.phase_done & ports.phase_failed),
+            wires.failed.eq(asked & ports.phase_failed),
         ]
         with m.If(ports.phase.valid & ports.phase.ready):
             m.d.sync += asked.eq(1)

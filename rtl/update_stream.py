@@ -10,15 +10,15 @@ register as it found it.
 
 from __future__ import annotations
 
-from amaranth.hdl import Cat, Module, Signal, Value
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
 from spec.lfsr import COLUMN_LAG, DRAW_BITS, LFSR_BITS, ROW_LAG, STEPS_A_DRAW
 from spec.tile import TileSpec
 
-HALF_BITS = DRAW_BITS // 2
-"""A multiplication in two steps: by each half of the scale, then their sum."""
+DIGIT_BITS = DRAW_BITS // 4
+"""A multiplication in three steps: by each quarter of the scale, sums of two, their sum."""
 BEGIN = data.StructLayout({"replay": 1})
 """What begins a phase of an UPDATE: `replay` for the second one."""
 
@@ -60,10 +60,10 @@ class UpdateStream(wiring.Component):
         )
 
     def elaborate(self, platform: object) -> Module:
-        """The register, a copy that runs ahead of it, a multiplier in two steps, a count of slots.
+        """The register, a copy that runs ahead of it, a multiplier in three steps, a slot count.
 
-        While no UPDATE is open the copy has the first slot's draw already; so it multiplies in the
-        cycle of `begin`.
+        While no UPDATE is open the copy has the first slot's draw already; the multiplier takes it
+        in the cycle of `begin`.
         """
         m = Module()
         # State 0 would stay 0 for ever.
@@ -79,13 +79,17 @@ class UpdateStream(wiring.Component):
         drawing = Signal()
         busy = Signal()
         begins, draws, moves = Signal(), Signal(), Signal()
-        halves = [Signal(DRAW_BITS + HALF_BITS, name=f"half_{half}") for half in range(2)]
-        multiplied = Signal()
+        # The register of the rate is far.
+        scale = Signal(DRAW_BITS)
+        m.d.sync += scale.eq(self.scale)
+        parts = [Signal(DRAW_BITS + DIGIT_BITS, name=f"part_{place}") for place in range(4)]
+        halves = [Signal(DRAW_BITS + 2 * DIGIT_BITS, name=f"half_{half}") for half in range(2)]
+        drawn, multiplied = Signal(), Signal()
         m.d.comb += [
             self.state.eq(state),
             self.begin.ready.eq(ready),
             begins.eq(self.begin.valid & ready & ~self.stop),
-            busy.eq(drawing | multiplied | self.o.valid),
+            busy.eq(drawing | drawn | multiplied | self.o.valid),
             moves.eq(self.o.ready | ~self.o.valid),
             draws.eq(begins | drawing & moves),
         ]
@@ -108,16 +112,22 @@ class UpdateStream(wiring.Component):
             m.d.sync += [
                 self.o.valid.eq(multiplied),
                 self.o.payload.eq(self._threshold(halves)),
-                multiplied.eq(0),
+                multiplied.eq(drawn),
+                drawn.eq(0),
+            ]
+            # Of what is no draw as well.
+            m.d.sync += [
+                part.eq(self._times(draw, scale.word_select(place, DIGIT_BITS)))
+                for place, part in enumerate(parts)
+            ]
+            m.d.sync += [
+                half.eq(low + (high << DIGIT_BITS))
+                for half, low, high in zip(halves, parts[::2], parts[1::2], strict=True)
             ]
         with m.If(draws):
             m.d.comb += later.eq(slot + 1)
             order = later if self.side == "row" else later[::-1]
-            m.d.sync += [multiplied.eq(1), slot.eq(later), ordered.eq(order ^ scramble)]
-            m.d.sync += [
-                half.eq(draw * self.scale.word_select(number, HALF_BITS))
-                for number, half in enumerate(halves)
-            ]
+            m.d.sync += [drawn.eq(1), slot.eq(later), ordered.eq(order ^ scramble)]
             with m.If(slot == self.slots - 1):
                 m.d.sync += drawing.eq(0)
             with m.Else():
@@ -130,7 +140,7 @@ class UpdateStream(wiring.Component):
         with m.If(self.stop | self.commit | self.write_state & ~busy & ~begins):
             m.d.sync += [ready.eq(0), open_.eq(0)]
         with m.If(self.stop):
-            m.d.sync += [drawing.eq(0), multiplied.eq(0), self.o.valid.eq(0), slot.eq(0)]
+            m.d.sync += Cat(drawing, drawn, multiplied, self.o.valid, slot).eq(0)
         return m
 
     def _drawn(self, state: Value) -> Value:
@@ -139,9 +149,14 @@ class UpdateStream(wiring.Component):
         new = state[LFSR_BITS - STEPS_A_DRAW :] ^ state[lag - STEPS_A_DRAW : lag]
         return Cat(new[:STEPS_A_DRAW], state[: LFSR_BITS - STEPS_A_DRAW])
 
+    def _times(self, draw: Value, digit: Value) -> Value:
+        """Their product, by adders: a device's multipliers are few, and far from all else."""
+        terms = [Mux(digit[place], draw << place, 0) for place in range(DIGIT_BITS)]
+        return (terms[0] + terms[1]) + (terms[2] + terms[3])
+
     def _threshold(self, halves: list[Signal]) -> Value:
         """The upper half of the product of draw and scale, limited."""
         low, high = halves
-        full = (low + (high << HALF_BITS))[DRAW_BITS:]
+        full = (low + (high << 2 * DIGIT_BITS))[DRAW_BITS:]
         # No code is above the largest, so that a threshold beyond it may as well be that one.
         return full[: self.bits] | full[self.bits :].any().replicate(self.bits)

@@ -239,25 +239,33 @@ class VectorInput(wiring.Component):
         held = Signal(8 * self.axis_bytes)
         left = Signal(self.axis_bytes // WEIGHT_BYTES)
         column = Signal(range(self.spec.columns + 1))
+        # What is beyond the last column is not given.
+        beyond = Signal()
         weight = Signal(signed(bits))
         given = Signal()
+        room = Signal()
         m.d.comb += [
             weight.eq(held[:bits]),
-            # What is beyond the last column is not given.
-            self.weights.valid.eq(left[0] & (column != self.spec.columns)),
+            self.weights.valid.eq(left[0] & ~beyond),
             self.weights.payload.column.eq(column),
             self.weights.payload.code.eq(saturate(weight, self.spec.weight_code)),
             given.eq(self.weights.valid & self.weights.ready),
+            room.eq(~self.weights.valid | (given & ~left[1:].any())),
         ]
+        # What is not taken may be held: nothing is left of it.
+        with m.If(room):
+            m.d.sync += held.eq(beat.data)
+        with m.Elif(given):
+            m.d.sync += held.eq(held >> bits)
         with m.If(taken):
-            m.d.sync += [held.eq(beat.data), left.eq(beat.keep[WEIGHT_BYTES - 1 :: WEIGHT_BYTES])]
+            m.d.sync += left.eq(beat.keep[WEIGHT_BYTES - 1 :: WEIGHT_BYTES])
         with m.Elif(given):
-            m.d.sync += [held.eq(held >> bits), left.eq(left >> 1)]
+            m.d.sync += left.eq(left >> 1)
         with m.If(judge):
-            m.d.sync += [left.eq(0), column.eq(0)]
+            m.d.sync += [left.eq(0), column.eq(0), beyond.eq(0)]
         with m.Elif(given):
-            m.d.sync += column.eq(column + 1)
-        return ~self.weights.valid | (given & ~left[1:].any())
+            m.d.sync += [column.eq(column + 1), beyond.eq(column == self.spec.columns - 1)]
+        return room
 
     def _verdict(
         self,

@@ -53,25 +53,21 @@ class Windows(wiring.Component):
         with m.If(strobe | (cycle != 0)):
             m.d.sync += cycle.eq(Mux(cycle == ACCESS_CYCLES, 0, cycle + 1))
         m.d.comb += bank.ready.eq(cycle == ACCESS_CYCLES)
-        # From the cycle after the strobe on: what comes from the bus is late in its cycle.
-        # One a line: the proofs find them by name.
-        write = Signal()
-        use = Signal()
-        m.d.sync += write.eq(bank.write)
-        with m.If(strobe | bank.ready):
-            m.d.sync += use.eq(strobe)
-        with m.Switch(bank.select):
-            for memory in self.memories:
-                port = getattr(self, memory.code.name.lower())
-                with m.Case(memory.code):
-                    m.d.comb += [
-                        port.use.eq(use),
-                        port.write.eq(write),
-                        bank.value.eq(port.value),
-                    ]
+        # Both stand before the strobe.
+        index, data = Signal.like(bank.index), Signal.like(bank.data)
+        m.d.sync += [index.eq(bank.index), data.eq(bank.data)]
         for memory in self.memories:
             port = getattr(self, memory.code.name.lower())
-            m.d.comb += [port.index.eq(bank.index), port.data.eq(bank.data)]
+            chosen = bank.select == memory.code
+            m.d.comb += [port.index.eq(index), port.data.eq(data)]
+            # From the cycle after the strobe on: what comes from the bus is late in its cycle.
+            m.d.sync += port.write.eq(bank.write & chosen)
+            with m.If(strobe | bank.ready):
+                m.d.sync += port.use.eq(strobe & chosen)
+        with m.Switch(bank.select):
+            for memory in self.memories:
+                with m.Case(memory.code):
+                    m.d.comb += bank.value.eq(getattr(self, memory.code.name.lower()).value)
         return m
 
 

@@ -104,7 +104,7 @@ def update(spec: TileSpec, polarities: int = 1, new_vectors: int = 0) -> Cycles:
 
     Before it asks, each phase draws its first thresholds; with row skew the ring fills.
     """
-    fill = spec.update.slots + 3 if spec.row_taps > 1 else 3
+    fill = spec.update.slots + 4 if spec.row_taps > 1 else 4
     # A second phase draws anew, which takes a cycle.
     again = polarities - 1
     return _drive(spec.update.slots, fill) * polarities + Cycles(overhead=1 + new_vectors + again)
@@ -159,13 +159,16 @@ def transfer(spec: TileSpec, rows: Sequence[tuple[int, int]]) -> Cycles:
 
 _RANGE = Cycles(overhead=3)
 """The command, the sequencer's start, the answer."""
-_JOURNAL = Cycles(overhead=2)
+_JOURNAL = Cycles(overhead=3)
+_FLIP = Cycles(overhead=2)
+_HEARD = Cycles(overhead=1)
+"""The sequencer goes on a cycle after a phase has told its end."""
 
 
 def init_row(spec: TileSpec) -> Cycles:
     """A row of an INIT: journal, precharge, flip, RESET, commit."""
     zeros = _pass(groups(spec, spec.columns))
-    return zeros + _strobe() + Cycles(overhead=1) + _erase(spec) + Cycles(overhead=1)
+    return zeros + _strobe() + _HEARD + _FLIP + _erase(spec) + Cycles(overhead=1)
 
 
 def transfer_row(spec: TileSpec, attempts: int, trains: int) -> Cycles:
@@ -177,28 +180,30 @@ def transfer_row(spec: TileSpec, attempts: int, trains: int) -> Cycles:
 
 def _program_and_trim(spec: TileSpec, attempts: int, trains: int) -> Cycles:
     """From the precharge to the commit; every attempt and every train ends in a READ."""
-    attempt = _erase(spec) + _pass(spec.columns) + _strobe(-1) + _row_read(spec)
+    attempt = _erase(spec) + _pass(spec.columns) + _strobe(-1) + _HEARD + _row_read(spec)
     programmed = attempt * attempts if attempts else _erase(spec)
-    train = _pass(groups(spec, spec.columns)) + _drive(spec.update.slots, -1) + _row_read(spec)
-    flipped = _strobe() + Cycles(overhead=1) + _row_read(spec)
+    pulses = _pass(groups(spec, spec.columns)) + _drive(spec.update.slots, -1) + _HEARD
+    train = pulses + _row_read(spec)
+    flipped = _strobe() + _HEARD + _FLIP + _row_read(spec)
     return flipped + programmed + _row_read(spec) + train * trains + Cycles(overhead=1)
 
 
 def _erase(spec: TileSpec) -> Cycles:
     # Its request is asked for in the cycle in which the pass is through.
-    return _pass(groups(spec, spec.columns)) + _strobe(-1)
+    return _pass(groups(spec, spec.columns)) + _strobe(-1) + _HEARD
 
 
 def _read_zero(spec: TileSpec) -> Cycles:
     repeats = 1 << spec.converters.read_average_log2
-    return _convert(spec, spec.columns) * repeats + Cycles(overhead=2)
+    return (_convert(spec, spec.columns) + _HEARD) * repeats + Cycles(overhead=2)
 
 
 def _row_read(spec: TileSpec) -> Cycles:
     """A READ of the sequencer, until its codes are worked."""
     repeats = 1 << spec.converters.read_average_log2
-    conversions = _convert(spec, spec.columns) * repeats
-    return _drive(_read_window(spec)) + conversions + Cycles(overhead=6 + CODES)
+    # The codes of the last conversion come later than its end is heard of.
+    conversions = _convert(spec, spec.columns) * repeats + _HEARD * (repeats - 1)
+    return _drive(_read_window(spec)) + _HEARD + conversions + Cycles(overhead=6 + CODES)
 
 
 def _read_window(spec: TileSpec) -> int:

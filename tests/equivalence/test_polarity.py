@@ -25,10 +25,10 @@ def rtl_polarity(rows: int, writes: list[tuple[int, int]]):
             await ctx.tick()
             ctx.set(block.write, 0)
             ctx.set(block.read_row, row)
+            # The phases follow the bit two cycles later, as what is read does.
+            await ctx.tick()
             await ctx.tick()
             read = ctx.get(block.read_bit)
-            # The phases follow the bit two cycles later.
-            await ctx.tick()
             exist = enumerate((block.any_normal, block.any_inverted))
             phases = [phase for phase, exists in exist if ctx.get(exists)]
             found.append((ctx.get(block.bits), read, phases))

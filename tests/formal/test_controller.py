@@ -113,7 +113,7 @@ class Commands(Harness):
         self.bits = Signal(SPEC.rows)
         self.free(m, self.bits)
         row = Array([*self.bits, self.bits[0]])[dut.polarity_row]
-        m.d.comb += dut.polarity_bit.eq(self.past(m, row))
+        m.d.comb += dut.polarity_bit.eq(self.past(m, self.past(m, row)))
         model = Module()
         self._model(model)
         m.submodules.controller = ResetInserter(reset)(inside.fragment)
