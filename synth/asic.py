@@ -20,7 +20,8 @@ from synth.asic_report import BLOCKS
 from synth.netlist import Netlist
 from synth.yosys import YOSYS
 
-NETLIST, GRAPH, STAT = "netlist.v", "netlist.json", "cells.json"
+GENERIC, NETLIST = "generic.il", "netlist.v"
+GRAPH, STAT = "netlist.json", "cells.json"
 LOG, BLOCKS_LOG, SCRIPT, CONSTRAINTS = "yosys.log", "blocks-yosys.log", "map.abc", "abc.constr"
 LIBRARY_PACKAGE = "qflow-tech-osu018"
 LIBRARY = Path("/usr/share/qflow/tech/osu018/osu018_stdcells.lib")
@@ -60,7 +61,10 @@ CONSTR = f"set_driving_cell INVX1\nset_load {opensta.PORT_LOAD_pF} [all_outputs]
 FLAT = """\
 read_liberty -lib {library}
 read_verilog {top}.v
-{generic}
+synth -nofsm -noabc -flatten -top {top}
+opt_clean -purge
+rename -enumerate -pattern unnamed_% t:$_*DFF* %co1:+[Q] w:* %i
+write_rtlil {generic}
 dfflibmap -liberty {library}
 abc -liberty {library} -constr {constr} -script {script}
 setundef -zero
@@ -72,9 +76,10 @@ tee -q -o {stat} stat -liberty {library} -json
 write_verilog -noattr -noexpr -simple-lhs {netlist}
 write_json {graph}
 """
-"""Single nets, as OpenSTA reads no concatenation on the left, and names that both files share.
+"""Single nets, as OpenSTA reads no concatenation on the left, and names that all files share.
 
-States keep the encoding that the Verilog has, for the proof that the netlist is equal to it.
+GENERIC is gates of no library, with a name for each flip-flop's output: the netlist is mapped from
+it, and compared with it. States keep the encoding that the Verilog has.
 """
 
 KEPT = """\
@@ -157,11 +162,11 @@ class Target:
     proves = True
 
     def prove(self, top: str, folder: Path) -> dict[str, Any]:
-        """Whether NETLIST is what TOP.v says. Raises InputError where they do not compare."""
-        return equivalence.compare(f"{top}.v", NETLIST, top, self.library, folder).json()
+        """Whether NETLIST is GENERIC, TOP.v before mapping. Raises InputError as `compare` does."""
+        return equivalence.compare(GENERIC, NETLIST, top, self.library, folder).json()
 
     def synthesize(self, top: str, folder: Path) -> None:
-        """From TOP.v to NETLIST, flattened, GRAPH and STAT. Raises InputError."""
+        """From TOP.v to GENERIC, NETLIST, flattened, GRAPH and STAT. Raises InputError."""
         target_ps = round(1000 * (self.period_ns - ABC_NS))
         (folder / SCRIPT).write_text(MAP.format(target_ps=target_ps, fanout=MAX_FANOUT))
         (folder / CONSTRAINTS).write_text(CONSTR)
@@ -172,8 +177,7 @@ class Target:
     def _script(self, text: str, top: str) -> str:
         names = {
             "top": top, "library": self.library.name, "constr": CONSTRAINTS, "script": SCRIPT,
-            "generic": equivalence.GENERIC.format(top=top).replace("\n", "; "),
-            "stat": STAT, "blocks": BLOCKS, "netlist": NETLIST, "graph": GRAPH,
+            "generic": GENERIC, "stat": STAT, "blocks": BLOCKS, "netlist": NETLIST, "graph": GRAPH,
         }  # fmt: skip
         return "; ".join(text.format(**names).splitlines())
 

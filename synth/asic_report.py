@@ -115,7 +115,10 @@ def _equivalence(found: dict[str, Any]) -> list[str]:
         return []
     points = f"{verdict['points']:,} points, all flip-flops and outputs"
     if verdict["equal"]:
-        return ["", "## The netlist", "", f"It is proven equal to the Verilog, at {points}."]
+        return [
+            "", "## The netlist", "",
+            f"It is proven equal to the Verilog as Yosys has it before mapping, at {points}.",
+        ]  # fmt: skip
     unproven = ", ".join(f"`{name}`" for name in verdict["unproven"])
     return [
         "", "## The netlist", "",

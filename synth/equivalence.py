@@ -1,15 +1,17 @@
-"""Whether a netlist of cells does what the Verilog says: every flip-flop and output, by induction.
+"""Whether a netlist of cells does what Yosys had before mapping: each flip-flop and each output.
 
-Both sides start in any state in which the flip-flops of one name agree; each then has to get the
-same next value from the same inputs. A proof over all inputs and states, with no test in it.
+Both sides start in any state in which flip-flops of one name agree; each then has to get the same
+next value from the same inputs. A proof over all inputs and states, with no test in it.
 
-The Verilog is taken as Yosys has it before mapping: flip-flops that are always equal are one there,
-as in the netlist. Between them a proof would need that they are equal, which no name says.
+A flip-flop becomes an input, its value, and two outputs, its next value and its clock. What is left
+has no state: abc sweeps both sides as one circuit from its inputs on, merging what it proves equal,
+and a point is proven if its comparison has become constant. A flip-flop that one side alone has may
+have any value.
 """
 
 from __future__ import annotations
 
-import re
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,45 +20,40 @@ from typing import Any
 from spec.errors import InputError
 from synth import yosys
 
-LOG = "equivalence.log"
-SIMPLE_CYCLES, INDUCTION_CYCLES = 2, 4
-"""Of history that a proof may lean on. Most points need one; merged or moved flip-flops more."""
+LOG, SWEPT = "equivalence.log", "equivalence.json"
+SIDES = ("gold.", "gate.")
 
-GENERIC = """\
-synth -nofsm -noabc -flatten -top {top}
-opt_clean -purge
-rename -enumerate -pattern unnamed_% t:$_*DFF* %co1:+[Q] w:* %i"""
-"""From Verilog to gates of no library, one name a net, and one for each flip-flop's output.
-
-The netlist is mapped from it, and compared with it: names are what the two have in common, and
-equiv_make takes no notice of a net that has a second name.
-"""
-
-# Hidden: names that mapping made, which a buffer, being a wire, would put in place of the design's.
-# The netlist has single bits of everything; the cells' models come from the library that timed it.
+# Hidden: names that mapping made. Of a flip-flop's names the netlist has one; the other side keeps
+# all, as it cannot tell which. The cells' models come from the library that timed them.
+# What is undefined before mapping is taken as 0, a choice that mapping has; what nothing drives in
+# the netlist may be anything. Flip-flops with asynchronous resets are refused: `expose` takes every
+# reset value for 0.
 SCRIPT = """\
-read_verilog {verilog}
-{generic}
+read_rtlil {generic}
 splitnets -ports
-opt_clean -purge
+setundef -zero -undriven
+dffunmap
+simplemap
 rename {top} gold
 design -stash gold
 read_liberty -ignore_miss_func {library}
 read_verilog {netlist}
+hierarchy -top {top}
 rename -hide {top}/c:* {top}/w:_*_
-prep -flatten -top {top}
+flatten
 splitnets -ports
 opt_clean -purge
+setundef -anyseq -undriven
 rename {top} gate
-design -stash gate
 design -copy-from gold gold
-design -copy-from gate gate
-equiv_make gold gate equiv
-hierarchy -top equiv
-equiv_struct
-equiv_simple -seq {simple}
-equiv_induct -seq {induction}
-equiv_status
+select -assert-none gold/t:$_DFF_???_ gate/t:$_DFF_???_
+expose -shared -dff -evert-dff -sep | gold gate
+miter -equiv -flatten -make_outcmp gold gate miter
+hierarchy -top miter
+simplemap
+abc -script +strash;&get,-n;&fraig,-x;&put
+opt_clean -purge
+write_json {swept}
 """
 
 
@@ -77,24 +74,40 @@ class Verdict:
         return {"equal": self.equal, "points": self.points, "unproven": list(self.unproven)}
 
 
-def compare(verilog: str, netlist: str, top: str, library: Path, folder: Path) -> Verdict:
-    """Of two files in a folder, which gets LOG. Raises InputError if they cannot be compared."""
+def compare(generic: str, netlist: str, top: str, library: Path, folder: Path) -> Verdict:
+    """Of RTLIL and a netlist in a folder, which gets LOG.
+
+    Raises InputError if they cannot be compared, as with other ports.
+    """
     if not (folder / library.name).exists():
         shutil.copyfile(library, folder / library.name)
+    swept = folder / SWEPT
+    swept.unlink(missing_ok=True)
     script = SCRIPT.format(
-        generic=GENERIC.format(top=top), verilog=verilog, netlist=netlist, top=top,
-        library=library.name, simple=SIMPLE_CYCLES, induction=INDUCTION_CYCLES,
-    )  # fmt: skip
-    return parse(yosys.run("; ".join(script.splitlines()), folder, LOG))
-
-
-def parse(log: str) -> Verdict:
-    """What equiv_status says last. Raises InputError if it says nothing."""
-    found = re.findall(r"^Found (\d+) \$equiv cells in equiv:", log, re.MULTILINE)
-    if not found:
-        raise InputError(f"synth: {yosys.YOSYS} compared nothing; see {LOG}")
-    status = log[log.rindex(f"Found {found[-1]} $equiv cells") :]
-    unproven = re.findall(r"^ *Unproven \$equiv \S+: (\S+) ", status, re.MULTILINE)
-    return Verdict(
-        int(found[-1]), tuple(name.removeprefix("\\").removesuffix("_gold") for name in unproven)
+        generic=generic, netlist=netlist, top=top, library=library.name, swept=SWEPT
     )
+    yosys.run("; ".join(script.splitlines()), folder, LOG)
+    if not swept.exists():
+        raise InputError(f"synth: {yosys.YOSYS} compared nothing; see {LOG}")
+    return judge(json.loads(swept.read_text())["modules"]["miter"])
+
+
+def judge(miter: dict[str, Any]) -> Verdict:
+    """Of the comparisons as the sweep left them, in Yosys's JSON."""
+    proven: dict[str, bool] = {}
+    for port, of in miter["ports"].items():
+        if port.startswith("cmp_"):
+            point = port.removeprefix("cmp_").partition("|")[0]
+            proven[point] = proven.get(point, True) and of["bits"] == ["1"]
+    unproven = [point for point, equal in proven.items() if not equal]
+    return Verdict(len(proven), (*unproven, *_unpaired(miter)))
+
+
+def _unpaired(miter: dict[str, Any]) -> list[str]:
+    """Flip-flops of one side alone that unproven points depend on: `gold.NAME` or `gate.NAME`."""
+    held = {bit for cell in miter["cells"].values() for bit in cell["connections"].get("Q", ())}
+    return [
+        name
+        for name, net in miter["netnames"].items()
+        if name.startswith(SIDES) and held.intersection(net["bits"])
+    ]

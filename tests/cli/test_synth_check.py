@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ pytest.importorskip("amaranth", reason="needs the hdl extra: pip install '.[hdl]
 from crosstile import synthesis
 from crosstile.cli import main
 from spec.errors import InputError
-from synth import asic, equivalence, gates, liberty
+from synth import asic, equivalence, gates, liberty, yosys
 from synth.netlist import Netlist
 from tests.synth import damage
 from tests.synth.block import BLOCK, COMMAND, FED, TOP, needs_cells, result_of
@@ -78,10 +79,53 @@ def test_a_changed_gate_is_named_by_the_proof_and_fails_the_command(
     assert "NOT proven equal" in capsys.readouterr().out
 
 
-def test_a_log_without_a_verdict_is_no_proof() -> None:
+def prove(folder: Path, netlist: str, within: Path) -> equivalence.Verdict:
+    """Of the block's netlist as it is now."""
+    (within / "netlist.v").write_text(netlist)
+    shutil.copyfile(folder / asic.GENERIC, within / asic.GENERIC)
+    return equivalence.compare(asic.GENERIC, "netlist.v", TOP, asic.LIBRARY, within)
+
+
+def test_a_flip_flop_of_one_side_has_any_value_and_is_named(
+    block_folder: Path, tmp_path: Path
+) -> None:
+    netlist = (block_folder / asic.NETLIST).read_text()
+    verdict = prove(block_folder, netlist.replace("\\bank.on ", "\\bank.off "), tmp_path)
+    assert verdict.points == FED + 8
+    assert {"gold.bank.on", "gate.bank.off", "wide[0]", "wide[99]"} <= set(verdict.unproven)
+    assert "count[0]" not in verdict.unproven
+
+
+def test_a_flip_flop_of_the_other_edge_is_named(block_folder: Path, tmp_path: Path) -> None:
+    netlist = (block_folder / asic.NETLIST).read_text()
+    verdict = prove(block_folder, re.sub("DFFPOSX1", "DFFNEGX1", netlist, count=1), tmp_path)
+    assert len(verdict.unproven) == 1
+
+
+def test_a_net_without_a_driver_has_any_value(block_folder: Path, tmp_path: Path) -> None:
+    netlist = (block_folder / asic.NETLIST).read_text()
+    less = re.sub(r"  NAND2X1 \S+ \(.*?\);\n", "", netlist, count=1, flags=re.DOTALL)
+    assert less != netlist
+    assert not prove(block_folder, less, tmp_path).equal
+
+
+def test_other_ports_are_an_error(block_folder: Path, tmp_path: Path) -> None:
+    netlist = (block_folder / asic.NETLIST).read_text().replace("enable", "disable")
+    with pytest.raises(InputError, match="No matching port"):
+        prove(block_folder, netlist, tmp_path)
+
+
+def test_an_earlier_verdict_is_not_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / equivalence.SWEPT).write_text("{}")
+    monkeypatch.setattr(yosys, "run", lambda *_: "")
     with pytest.raises(InputError, match="compared nothing"):
-        equivalence.parse("")
-    assert not equivalence.Verdict(0, ()).equal
+        equivalence.compare(asic.GENERIC, asic.NETLIST, TOP, asic.LIBRARY, tmp_path)
+
+
+def test_no_points_are_no_proof() -> None:
+    assert not equivalence.judge({"ports": {}, "cells": {}, "netnames": {}}).equal
 
 
 def played(netlist: str, within: Path, *, delays: bool) -> str:
