@@ -56,7 +56,11 @@ class Refusal:
         passive = (opcode == Command.IDLE) | (opcode == Command.ABORT)
         forced = (opcode == Command.INIT) & word.force
         # Of the cycle before: the registers of the rows stand, and an idle tile's journal.
-        covers, beyond, last_beyond, crossed = (Signal() for _ in range(4))
+        # One a line: the proofs find them by name. Behind a reset no rows have been looked at.
+        covers = Signal()
+        beyond = Signal(init=1)
+        last_beyond = Signal(init=1)
+        crossed = Signal(init=1)
         m.d.sync += [
             covers.eq((port.first <= port.journal_row) & (port.journal_row <= port.last)),
             beyond.eq(port.first >= spec.rows),

@@ -51,16 +51,15 @@ def cycles_left() -> dict[Any, int]:
     """From each state on, entered now, at most; a pair where it depends on the polarity or use."""
     ask, left = WAIT + 1, {}
     left["ANSWER"] = 1
-    left["RESULT"] = ask + 2
-    left["FINISH"] = 2
+    left["RESULT"] = ask + 1
     left["LAST_PHASE"] = PHASE + 1
     left["IDLE_CYCLES"] = left["PRECHARGE"] = left["PROGRAM_SET"] = ask + left["LAST_PHASE"]
     left["PROGRAM_RESET_PHASE"] = PHASE + left["PROGRAM_SET"]
     left["PROGRAM_RESET"] = ask + left["PROGRAM_RESET_PHASE"]
     left["PROGRAM_LATCH"] = SPEC.columns + left["PROGRAM_RESET"]
     left["PROGRAM_SELECT"] = SPEC.columns + left["PROGRAM_LATCH"]
-    left["TRANSFER"] = TRANSFER + 1
-    left["RANGE"] = left["RESUME"] = 1 + left["TRANSFER"]
+    # The sequencer begins in its second cycle.
+    left["TRANSFER"] = TRANSFER + 2
     for use in (Use.FORWARD, Use.BACKWARD, Use.READ):
         left["CONVERSION", use] = PHASE + left["RESULT"]
     repeat = ask + PHASE
@@ -142,7 +141,7 @@ class Commands(Harness):
         self.refused = Signal(range(max(Error) + 1))
         # As it was in the cycle before the strobe; behind a reset there was none.
         judged = Signal(range(max(Error) + 1), init=Error.BUSY)
-        m.d.sync += judged.eq(self._refusal())
+        m.d.sync += judged.eq(self._refusal(m))
         m.d.comb += self.refused.eq(judged)
         self.was_refused = Signal()
         self.first, self.last = Signal(16), Signal(16)
@@ -189,9 +188,11 @@ class Commands(Harness):
         m.d.sync += self.load_silence.eq(Mux(loads, self.load_silence + 1, 0))
         # Why a phase of a range failed.
         self.reason = Signal(range(max(Error) + 1))
+        self.why = Signal.like(self.reason)
         unarmed = Mux(dut.safe, Error.SAFE, Error.NOT_ARMED)
-        with m.If(dut.phase_done & dut.phase_failed & self.in_range):
-            m.d.sync += self.reason.eq(Mux(dut.enable, Error.MACRO_TIMEOUT, unarmed))
+        m.d.sync += self.why.eq(Mux(dut.enable, Error.MACRO_TIMEOUT, unarmed))
+        with m.If(dut.phase_failed & self.in_range):
+            m.d.sync += self.reason.eq(self.why)
         # Of an UPDATE: a first phase that is whole.
         self.normal_done = Signal()
         with m.If(self.taken):
@@ -207,8 +208,11 @@ class Commands(Harness):
         with m.If(dut.transfer_working | program):
             m.d.sync += self.columns_held.eq(0)
 
-    def _refusal(self) -> Value:
-        """As golden/digital/command.py lists the reasons: the first counts."""
+    def _refusal(self, m: Module) -> Value:
+        """As golden/digital/command.py lists the reasons: the first counts.
+
+        The rows are looked at in the cycle before.
+        """
         dut, opcode = self.dut, self.dut.word.opcode
 
         def at(*commands: Command) -> Value:
@@ -216,10 +220,18 @@ class Commands(Harness):
 
         bringup = at(Command.PROGRAM, Command.PRECHARGE)
         one_row = at(Command.READ, Command.LOAD) | bringup
-        in_range = (dut.first <= dut.journal_row) & (dut.journal_row <= dut.last)
+        in_range, bad_row, bad_last, crossed = self.looked_at = [
+            self.past(m, condition, init)
+            for condition, init in (
+                ((dut.first <= dut.journal_row) & (dut.journal_row <= dut.last), 0),
+                (dut.first >= SPEC.rows, 1),
+                (dut.last >= SPEC.rows, 1),
+                (dut.first > dut.last, 1),
+            )
+        ]
         discards = at(Command.INIT) & dut.word.force & in_range
         beside = at(Command.RESUME, Command.ABORT, Command.IDLE, Command.READ)
-        bad_range = (dut.first > dut.last) | (dut.last >= SPEC.rows)
+        bad_range = bad_last | crossed
         no_rows = ~dut.word.new_rows & ~dut.rows_held
         no_columns = ~dut.word.new_columns & ~dut.columns_held
         reasons = [
@@ -229,7 +241,7 @@ class Commands(Harness):
             (Error.STATE_UNKNOWN, dut.unknown & ~at(Command.INIT, Command.IDLE)),
             (Error.ROW_INCOMPLETE, dut.journal_valid & ~beside & ~discards),
             (Error.BAD_ROWS, at(Command.TRANSFER, Command.INIT) & bad_range),
-            (Error.BAD_ROWS, one_row & (dut.first >= SPEC.rows)),
+            (Error.BAD_ROWS, one_row & bad_row),
             (Error.BAD_VALUE, at(Command.READ) & ~among(dut.word.pair, PairCode)),
             (Error.BAD_VALUE, at(Command.IDLE) & (dut.idle_cycles == 0)),
             (Error.NOT_BRINGUP, bringup & ~dut.bringup),
@@ -246,16 +258,20 @@ class Commands(Harness):
         stands = (dut.word.as_value(), dut.first, dut.last, dut.journal_valid, dut.journal_row)
         for value in stands:
             self.assume(m, implies(dut.command, value == self.past(m, value)))
+            self.assume(m, implies(dut.command, value == self.past(m, self.past(m, value))))
         self.assume(m, ~(dut.enable & dut.safe))
         self.assume(m, self.waits <= WAIT)
         self.assume(m, implies(self.in_hand & (self.with_phase == PHASE), dut.phase_done))
         self.assume(m, implies(dut.phase_done, self.in_hand | self.in_range))
+        self.assume(m, implies(dut.phase_failed, dut.phase_done))
+        opens = self.in_range & (self.operation == Command.LOAD)
+        self.assume(m, implies(dut.weights_open, opens))
         self.assume(
             m, implies(self.in_range & (self.with_range == TRANSFER), dut.transfer_answered)
         )
         self.assume(
             m,
-            implies(dut.transfer_answered | dut.weights_open | dut.transfer_working, self.in_range),
+            implies(dut.transfer_answered | dut.transfer_working, self.in_range),
         )
         late = dut.transfer_answered & (dut.transfer_error == Error.MACRO_TIMEOUT)
         self.assume(m, implies(late, self.reason != Error.NONE))
@@ -278,11 +294,8 @@ class Commands(Harness):
         self.always(m, "answered_in_time", implies(self.owed, self.elapsed < BOUND))
         self.always(m, "a_silent_stream_ends_the_wait", self.silence <= STREAM_TIMEOUT + 1)
         failed = self.past(m, self.in_hand & dut.phase_done & dut.phase_failed) & ~self.was_reset
-        reason = Mux(
-            self.past(m, dut.enable),
-            Error.MACRO_TIMEOUT,
-            Mux(self.past(m, dut.safe), Error.SAFE, Error.NOT_ARMED),
-        )
+        # As it was when the phase failed, which is told a cycle later.
+        reason = self.past(m, self.why)
         self.always(m, "a_failed_phase_is_answered_with_its_reason",
                     implies(failed, dut.answered & (dut.error == reason)))  # fmt: skip
         late = self.past(m, dut.transfer_answered & (dut.transfer_error == Error.MACRO_TIMEOUT))
@@ -374,8 +387,9 @@ class Commands(Harness):
         dut, start = self.dut, self.dut.start
         begun = self.owed & ~self.was_refused & among(self.operation, WITH_SEQUENCER)
         strobe = dut.command & (dut.word.opcode == Command.ABORT)
-        ending = self.inside.state("ANSWER")
-        self.always(m, "abort_reaches_the_sequencer", implies(strobe & begun & ~ending, dut.abort))
+        ending = self.inside.state("ANSWER") | dut.transfer_answered
+        reaches = self.past(m, strobe & begun & ~ending) & ~self.was_reset
+        self.always(m, "abort_reaches_the_sequencer", implies(reaches, dut.abort))
         aborted = self.past(
             m, self.taken & (self.refused == 0) & (dut.word.opcode == Command.ABORT)
         )
@@ -398,13 +412,19 @@ class Commands(Harness):
         asking = [s for s in codes if f"{s}_PHASE" in codes or s in
                   ("CONVERT", "IDLE_CYCLES", "PRECHARGE", "PROGRAM_SET", "RESULT")]  # fmt: skip
         parts = [among(state, codes.values()), self.owed == ~inside.state("IDLE")]
-        parts += [self.in_hand == self.state(*IN_HAND), self.in_range == self.state("TRANSFER")]
+        offers = inside["starts"] | inside["resumes"]
+        ranging = Cat(self.in_range, inside["starts"], inside["resumes"])
+        parts += [self.in_hand == self.state(*IN_HAND)]
+        parts += [self.state("TRANSFER") == ranging.any(), implies(self.in_range, ~offers)]
+        parts += [implies(inside["aborts"], self.in_range | inside["resumes"])]
+        given = self.owed & ~self.was_refused & self.state("ANSWER")
+        parts += [implies(inside["finishes"], given & among(self.operation, GIVES))]
         parts += [implies(self.in_hand, (self.with_phase >= 1) & (self.with_phase <= PHASE))]
         parts += [implies(self.in_range, (self.with_range >= 1) & (self.with_range <= TRANSFER))]
         parts += [implies(self.waits != 0, self.state(*asking))]
         spent = self.waits
         spent = Mux(self.in_hand, self.with_phase - 1, spent)
-        spent = Mux(self.in_range, self.with_range - 1, spent)
+        spent = Mux(self.in_range, self.with_range, spent)
         repeat = WAIT + 1 + PHASE
 
         for name, cycles in LEFT.items():
@@ -438,11 +458,17 @@ class Commands(Harness):
         parts += [implies(self.state(*driving), Mux(inverted, dut.any_inverted, dut.any_normal))]
         parts.append(inside["range_failure"] == self.reason)
         silence = inside["silence"] == self.load_silence + 1
-        silence &= self.load_silence < self.with_range
-        parts.append(implies(self.in_range, silence))
-        unheard = (inside["silence"] == 1) & ~inside["too_long"] & (self.load_silence == 0)
-        parts.append(implies(self.state("RANGE", "RESUME"), unheard))
+        silence &= Mux(self.in_range, self.load_silence < self.with_range, self.load_silence == 0)
+        loads = self.operation == Command.LOAD
+        parts.append(implies(self.state("TRANSFER") & loads, silence))
+        parts.append(implies(~self.in_range & ~self.state("ANSWER"), self.load_silence == 0))
+        gives = among(self.operation, GIVES)
+        waits = Cat(inside["gives"] == gives, inside["loads"] == loads)
+        parts.append(implies(self.owed, waits.all()))
         parts.append(self.refused == inside["refused"])
+        names = ("covers", "beyond", "last_beyond", "crossed")
+        seen = Cat(inside[name] for name in names)
+        parts.append(seen == Cat(self.looked_at))
         self.always(m, "what_is_left_is_within_the_bound", Cat(parts).all())
 
     def _operations(self) -> list[Value]:
@@ -454,14 +480,11 @@ class Commands(Harness):
             "UPDATE": (Command.UPDATE,),
             "READ": (Command.READ,),
             "AUTO_ZERO": (Command.CALIBRATE,),
-            "RANGE": RANGES,
-            "RESUME": (Command.RESUME, Command.ABORT),
             "TRANSFER": WITH_SEQUENCER,
             "IDLE_": (Command.IDLE,),
             "PRECHARGE": (Command.PRECHARGE,),
             "PROGRAM": (Command.PROGRAM,),
             "LAST_PHASE": (Command.IDLE, Command.PRECHARGE, Command.PROGRAM),
-            "FINISH": (Command.FORWARD, Command.BACKWARD, Command.READ),
             "RESULT": (Command.FORWARD, Command.BACKWARD, Command.READ),
         }
         parts = [
@@ -510,7 +533,7 @@ class Commands(Harness):
         accepted, asked = dut.phase.valid & dut.phase.ready, dut.phase.payload
         swaps = [seen(f"swap_{s}", accepted & (asked.swap == s)) for s in (0, 1)]
         hold = seen("hold", accepted & asked.hold)
-        aborted = seen("abort", dut.command & self.in_range & dut.abort)
+        aborted = seen("abort", self.in_range & dut.abort)
         both = swaps[0] & swaps[1]
         of = {command: good & (self.operation == command) for command in Command}
         self.reach(m, "a_forward_in_both_polarities", of[Command.FORWARD] & both)
@@ -544,18 +567,17 @@ CLAIMS = [
           f"within {BOUND} cycles for conversions of two, two columns, a phase taken within {WAIT} "
           f"and done within {PHASE} cycles and a range of {TRANSFER}; in general the longest path "
           "of `cycles_left`; on top comes the wait for a stream of the host",
-          WALK, "with m.If(port.phase_failed):\n                self.end(self.failure())",
-          "with m.If(port.phase_failed):\n                pass"),
+          WALK, "with m.If(port.phase_failed):\n            self.end(self.failure)",
+          "with m.If(port.phase_failed):\n            pass"),
     Claim("a_silent_stream_ends_the_wait",
           "for a packet, or for room for a result, within stream_timeout + 1 cycles, though the "
           "host lowers it meanwhile",
-          STREAM_WAIT, "self.silence >= self.port.stream_timeout",
-          "self.silence == self.port.stream_timeout"),
+          STREAM_WAIT, "silence >= port.stream_timeout", "silence == port.stream_timeout"),
     Claim("a_failed_phase_is_answered_with_its_reason", "SAFE, NOT_ARMED or MACRO_TIMEOUT",
           WALK, "Mux(port.safe, Error.SAFE, Error.NOT_ARMED)", "Error.NOT_ARMED"),
     Claim("a_range_ends_with_the_reason_of_its_phase",
           "as it was when the phase failed, not when the sequencer answers",
-          WALK, "self.end(self.range_failure)", "self.end(self.failure())"),
+          WALK, "self.end(self.range_failure)", "self.end(self.failure)"),
     Claim("a_silent_load_is_ended",
           "weights_timeout after as many silent cycles as stream_timeout was in the last of them",
           WALK, "port.weights_open & self.wait.too_long",
@@ -568,8 +590,8 @@ CLAIMS = [
           "it asks for no phase and no range, takes no packet and writes nothing",
           MODULE,
           "with m.If(refused != Error.NONE):\n                        walk.end(refused)\n"
-          "                    with m.Else():\n                        self._begin(m)",
-          "self._begin(m)\n                    with m.If(refused != Error.NONE):\n"
+          "                    with m.Else():\n                        self._begin(m, walk)",
+          "self._begin(m, walk)\n                    with m.If(refused != Error.NONE):\n"
           "                        walk.end(refused)"),
     Claim("nothing_is_done_without_a_command", "the same of an idle controller",
           MODULE, 'with m.State("IDLE"):\n',
@@ -607,21 +629,21 @@ CLAIMS = [
           REFUSAL, "with m.Elif(bringup & ~port.bringup):",
           "with m.Elif(bringup & ~port.bringup & ~word.force):"),
     Claim("abort_reaches_the_sequencer",
-          "in its own cycle, from two cycles after a range's command until its answer",
-          WALK, "abort.eq(port.command & (port.word.opcode == Command.ABORT))",
-          "abort.eq(port.command & (port.word.opcode == Command.ABORT) & ~port.weights_open)"),
+          "in the next cycle, from the one after a range's command until the sequencer's answer",
+          WALK, "self.aborts.eq(aborted & ~port.transfer_answered)",
+          "self.aborts.eq(aborted & ~port.transfer_answered & ~port.weights_open)"),
     Claim("an_idle_abort_goes_to_the_sequencer", "in the cycle after its strobe",
-          WALK, "abort.eq(self.operation == Command.ABORT)",
-          "abort.eq(self.operation == Command.RESUME)"),
+          MODULE, "walk.aborts.eq(word.opcode == Command.ABORT)",
+          "walk.aborts.eq(word.opcode == Command.RESUME)"),
     Claim("a_range_is_the_commands_and_on_the_tile", "first <= last < rows",
-          REFUSAL, "(port.last >= spec.rows) | (port.first > port.last)", "port.last >= spec.rows"),
+          REFUSAL, "last_beyond | crossed", "last_beyond"),
     Claim("a_journal_is_discarded_by_force_only", "and by INIT",
           REFUSAL, "(opcode == Command.INIT) & word.force", "opcode == Command.INIT"),
     Claim("what_is_left_is_within_the_bound",
           "the invariant: cycles spent and the most that a state can still take",
           WALK, "repeats.eq(self.repeats - 1)", "repeats.eq(self.repeats)"),
 ]  # fmt: skip
-INDUCTION, DAMAGED, WITNESSES = 2, BOUND + 6, BOUND + 4
+INDUCTION, DAMAGED, WITNESSES = 3, BOUND + 6, BOUND + 4
 
 
 def test_every_property_has_a_damage() -> None:
