@@ -140,6 +140,6 @@ async def fail(bench: Bench, failure: str) -> None:
         await edge
         bench.fails = ""
         await write
-        await edge
+        await ClockCycles(dut.aclk, 2)
         assert bench.pins.seen["request"] == 0, "request is live"
         assert bench.pins.seen["clear"] == 1, "the integrators are not cleared"

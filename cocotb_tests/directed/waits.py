@@ -49,7 +49,7 @@ REST: dict[str, Destination] = {
 }
 """Waits that a packet's first beat has begin anew, and its destination."""
 REST_CYCLES = 120
-REST_MORE_CYCLES = 2
+REST_MORE_CYCLES = 3
 """From a vector's beat to its wait's beginning, and from its end to the interrupt."""
 
 
