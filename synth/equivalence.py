@@ -85,7 +85,7 @@ def compare(verilog: str, netlist: str, top: str, library: Path, folder: Path) -
         generic=GENERIC.format(top=top), verilog=verilog, netlist=netlist, top=top,
         library=library.name, simple=SIMPLE_CYCLES, induction=INDUCTION_CYCLES,
     )  # fmt: skip
-    return parse(yosys.run("; ".join(script.splitlines()), folder, LOG))
+    return parse(yosys.run("; ".join(script.splitlines()), folder, LOG).log)
 
 
 def parse(log: str) -> Verdict:
