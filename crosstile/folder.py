@@ -29,6 +29,25 @@ def refuse_taken(folder: Path, names: Iterable[str], otherwise: str = "") -> Non
             )
 
 
+def refuse_other(folder: Path, study: str) -> None:
+    """Raise InputError where the folder holds something else than this study."""
+    result = folder / RESULT
+    if not result.exists():
+        return
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        if json.loads(result.read_bytes())["study"] == study:
+            return
+    raise InputError(f"--out {folder}: holds the {RESULT} of something else; give another folder")
+
+
+def read_kept(path: Path) -> dict[str, Any]:
+    """What a study kept in a file. Raises InputError."""
+    try:
+        return json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        raise InputError(f"{path}: damaged; delete it, and run the same command again") from None
+
+
 def make_writable(folder: Path) -> None:
     """Make the folder if need be, and see that a file can be written. Raises InputError."""
     probe = folder / ".crosstile-probe"

@@ -53,7 +53,9 @@ def synth(
     start = time.monotonic()
     with console.status(f"Verilog of {top}"):
         write_atomically(folder / f"{top}.v", tile_text(spec).encode())
-    made = target.make(top, folder, lambda step: console.status(f"{step} of {top} for {name}"))
+    made = targets.make(
+        target, top, folder, lambda step: console.status(f"{step} of {top} for {name}")
+    )
     if check:
         with console.status(f"proof that the netlist of {top} is its Verilog"):
             made["equivalence"] = target.prove(top, folder)

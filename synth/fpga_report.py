@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,12 +12,16 @@ from synth.blocks import by_name, count, instances, short
 
 @dataclass(frozen=True)
 class Block:
-    """A module's own cells, those of the modules in it left out, times its instances."""
+    """A module's own cells, those of the modules in it left out, times its instances.
+
+    `area`: in logic cells, those that carries and small memories take among them.
+    """
 
     name: str
     instances: int
     luts: int
     ffs: int
+    area: int
 
 
 @dataclass(frozen=True)
@@ -27,10 +32,13 @@ class Step:
     arrival_ns: float
 
 
-def blocks(stat: dict[str, Any], top: str, lut: str, ff: str) -> list[Block]:
+def blocks(
+    stat: dict[str, Any], top: str, lut: str, ff: str, logic: Mapping[str, int]
+) -> list[Block]:
     """All modules, the largest first, from statistics of a hierarchy that was kept.
 
-    `lut` and `ff` are what types of look-up tables and flip-flops start with.
+    `lut` and `ff` are what types of look-up tables and flip-flops start with, and `logic` has the
+    logic cells that a cell takes by what its type starts with.
     """
     times = instances(stat, top)
     found = [
@@ -39,6 +47,7 @@ def blocks(stat: dict[str, Any], top: str, lut: str, ff: str) -> list[Block]:
             times[name],
             times[name] * count(module, lut),
             times[name] * count(module, ff),
+            times[name] * sum(cells * count(module, kind) for kind, cells in logic.items()),
         )
         for name, module in by_name(stat).items()
     ]

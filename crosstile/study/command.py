@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +11,15 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from crosstile.folder import RESULT, host, make_writable, versions, write_json
+from crosstile.folder import (
+    RESULT,
+    host,
+    make_writable,
+    read_kept,
+    refuse_other,
+    versions,
+    write_json,
+)
 from crosstile.study import execute, page, report, table
 from crosstile.study.definition import Study
 from crosstile.study.work import data_of, key
@@ -43,7 +50,7 @@ def study(
     `document` gets it with the table. Raises InputError.
     """
     chosen = range(seeds or of.seeds)
-    refuse_other(folder, of)
+    refuse_other(folder, of.name)
     make_writable(folder / RUNS)
     with console.status("reading the data"):
         planned, absent = plan(of, chosen, data_dirs or {})
@@ -58,7 +65,7 @@ def study(
                 raise InputError("a worker has other data than this command; give all the same")
             write_json(_file(folder, outcome["key"]), outcome)
             tell(outcome)
-    outcomes = {(one.place, one.seed): _read(_file(folder, one.key)) for one in planned}
+    outcomes = {(one.place, one.seed): read_kept(_file(folder, one.key)) for one in planned}
     rows = table.rows(of, chosen, outcomes, absent)
     lines = table.cells(of, chosen, rows)
     png = page.plot(of, rows)
@@ -77,17 +84,6 @@ def study(
         parts = (f"### {of.title}", of.about, f"    {command}", as_text)
         report.insert(document, of.name, "\n\n".join(parts))
     return found
-
-
-def refuse_other(folder: Path, of: Study) -> None:
-    """Raise InputError where the folder holds something else than this study."""
-    result = folder / RESULT
-    if not result.exists():
-        return
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        if json.loads(result.read_bytes())["study"] == of.name:
-            return
-    raise InputError(f"--out {folder}: holds the {RESULT} of something else; give another folder")
 
 
 def last_words(found: dict[str, Any], folder: Path) -> str:
@@ -135,13 +131,6 @@ def plan(
 
 def _file(folder: Path, name: str) -> Path:
     return folder / RUNS / f"{name}.json"
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        return json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        raise InputError(f"{path}: damaged; delete it, and run the same command again") from None
 
 
 @contextlib.contextmanager

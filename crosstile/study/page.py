@@ -11,7 +11,7 @@ import numpy as np
 from crosstile.study.definition import ANY, Study
 from golden.training import plots
 
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#3b3b3b", "#999999")
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#3b3b3b", "#999999")
 """Apart for the colour-blind, too (Okabe and Ito)."""
 _STYLE = """\
 body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
@@ -38,7 +38,7 @@ def plot(study: Study, found: list[dict[str, Any]]) -> bytes | None:
             lines.setdefault(_line(study, place), []).append(row)
     figure, (panel,) = plots.figure_of(8.2, 4.4)
     for number, (label, rows) in enumerate(lines.items()):
-        colour = _COLOURS[number % len(_COLOURS)]
+        colour = COLOURS[number % len(COLOURS)]
         means = np.array([row["mean"] for row in rows])
         halves = np.array([row["mean_half"] or 0 for row in rows])
         if rows[0]["points"][study.x] == ANY.label:
@@ -52,7 +52,7 @@ def plot(study: Study, found: list[dict[str, Any]]) -> bytes | None:
         panel.errorbar(
             [places[row["points"][study.x]] + shift for row in rows], means,
             yerr=halves if halves.any() else None,
-            color=colour, marker="os^vDP"[number // len(_COLOURS) % 6], markersize=4, capsize=3,
+            color=colour, marker="os^vDP"[number // len(COLOURS) % 6], markersize=4, capsize=3,
             label=label or None, linewidth=1.4 if along.numeric else 0, elinewidth=1,
         )  # fmt: skip
     if not along.numeric:

@@ -14,12 +14,8 @@ def insert(path: Path, name: str, text: str) -> None:
 
     Raises InputError where the document cannot be read or written.
     """
+    before = read(path)
     begin, end = f"<!-- study {name} -->\n", f"<!-- end of {name} -->\n"
-    try:
-        before = path.read_text() if path.exists() else ""
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
-        raise InputError(f"--report {path}: cannot be read ({reason})") from None
     block = f"{begin}{text.strip()}\n{end}"
     marked = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
     if marked.search(before):
@@ -27,3 +23,12 @@ def insert(path: Path, name: str, text: str) -> None:
     else:
         after = before + ("\n" if before else "") + block
     write_atomically(path, after.encode())
+
+
+def read(path: Path) -> str:
+    """The document as it is, empty where there is none. Raises InputError."""
+    try:
+        return path.read_text() if path.exists() else ""
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise InputError(f"--report {path}: cannot be read ({reason})") from None

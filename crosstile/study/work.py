@@ -4,28 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-from functools import cache, lru_cache
-from pathlib import Path
+from functools import lru_cache
 from typing import Any
 
+from crosstile.sources import digest
 from golden.training.datasets import Dataset
 from golden.training.loop import Run, Trainer, data_digest
 
-ROOT = Path(__file__).parents[2]
-PARTS = ("spec", "golden")
+PARTS = ("spec/**/*.py", "golden/**/*.py")
 """What results rest on."""
 SAME_RESULTS = ("engine", "data_dir")
 """Fields of a run that no result depends on: the data themselves are in the key."""
 
 
-@cache
 def sources() -> str:
     """The digest of all that computes results."""
-    sha = hashlib.sha256()
-    for part in PARTS:
-        for path in sorted((ROOT / part).rglob("*.py")):
-            sha.update(f"{path.relative_to(ROOT).as_posix()}\n".encode() + path.read_bytes())
-    return sha.hexdigest()
+    return digest(*PARTS)
 
 
 @lru_cache(maxsize=1)

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from crosstile.cli import main
-from spec.errors import InputError
 from synth import fpga, fpga_report
 
 pytest.importorskip("amaranth", reason="needs the hdl extra: pip install '.[hdl]'")
@@ -106,24 +105,36 @@ def test_a_missing_tool_is_one_line_with_its_package(
     assert not (tmp_path / "out").exists()
 
 
-def test_a_tile_that_does_not_fit_is_one_line_with_by_how_much() -> None:
-    log = "Info: \t          TRELLIS_FF:    1951/  24288     8%\n"
-    fpga.refuse_overfull(log)
-    log += "Info: \t        TRELLIS_COMB:   30360/  24288   125%\n"
-    with pytest.raises(InputError, match=r"needs 30,360 TRELLIS_COMB .* 6,072 \(25.0 %\) too few"):
-        fpga.refuse_overfull(log)
+def test_a_tile_that_does_not_fit_is_one_line_with_by_how_much(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = "Info:         logic LUTs:   28360/24288   116%\nInfo: \t  DP16KD:  0/ 56  0%\n"
+    log += "Info: \t          TRELLIS_FF:    1951/  24288     8%\n"
+    used = {"TRELLIS_FF": {"used": 1951, "available": 24288}}
+    assert fpga.needs(log) == used
+    assert fpga.too_few(used) is None
+    over = fpga.needs(log + "Info: \t        TRELLIS_COMB:   30360/  24288   125%\n")
+    why = "it needs 30,360 TRELLIS_COMB and the device has 24,288, 6,072 (25.0 %) too few"
+    assert fpga.too_few(over) == why
+    monkeypatch.setattr(fpga.Target, "area", lambda *_: {"too_few": why})
+    assert main([*TINY, "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err == (
+        f"crosstile: synth: the tile does not fit: {why}; take a larger --target, or fewer --rows "
+        "and --columns\n"
+    )
+    assert not (tmp_path / "out" / "result.json").exists()
 
 
 def test_a_block_counts_once_for_each_instance() -> None:
     stat = {
         "modules": {
             "\\t": {"num_cells_by_type": {"LUT4": 1, "t_a": 2}},
-            "\\t_a": {"num_cells_by_type": {"LUT4": 5, "TRELLIS_FF": 3}},
+            "\\t_a": {"num_cells_by_type": {"LUT4": 5, "CCU2C": 1, "TRELLIS_FF": 3}},
         }
     }
-    assert fpga_report.blocks(stat, "t", "LUT4", "TRELLIS_FF") == [
-        fpga_report.Block("a", 2, 10, 6),
-        fpga_report.Block("t", 1, 1, 0),
+    assert fpga_report.blocks(stat, "t", "LUT4", "TRELLIS_FF", {"LUT4": 1, "CCU2C": 2}) == [
+        fpga_report.Block("a", 2, 10, 6, 14),
+        fpga_report.Block("t", 1, 1, 0, 1),
     ]
 
 

@@ -15,6 +15,7 @@ from crosstile.cli import main
 from spec.errors import InputError
 from synth import asic, equivalence, gates, liberty, yosys
 from synth.netlist import Netlist
+from synth.process import Took
 from tests.synth import damage
 from tests.synth.block import BLOCK, COMMAND, FED, TOP, needs_cells, result_of
 
@@ -64,9 +65,10 @@ def test_a_changed_gate_is_named_by_the_proof_and_fails_the_command(
 ) -> None:
     right = asic.Target.synthesize
 
-    def wrong(self: asic.Target, top: str, folder: Path) -> None:
-        right(self, top, folder)
+    def wrong(self: asic.Target, top: str, folder: Path) -> Took:
+        took = right(self, top, folder)
         (folder / asic.NETLIST).write_text(changed(folder, "count[7]"))
+        return took
 
     monkeypatch.setattr(synthesis, "tile_text", lambda spec: BLOCK)
     monkeypatch.setattr(asic.Target, "synthesize", wrong)

@@ -39,7 +39,7 @@ def test_switching_power_is_opensta_s_at_one_activity_of_all_nets(
         + opensta.CONSTRAINTS.format(period_ns=5)
         + "set_power_activity -global -activity 0.5 -duty 0.5\nreport_power -digits 6\n"
     )
-    said = opensta.run(reports, tmp_path)
+    said = opensta.run(reports, tmp_path).log
     expected = {
         name: float(number) * 1000
         for name, number in re.findall(r"^(Sequential|Combinational) +\S+ +(\S+)", said, re.M)
