@@ -84,7 +84,9 @@ class UpdateStream(wiring.Component):
         m.d.sync += scale.eq(self.scale)
         parts = [Signal(DRAW_BITS + DIGIT_BITS, name=f"part_{place}") for place in range(4)]
         halves = [Signal(DRAW_BITS + 2 * DIGIT_BITS, name=f"half_{half}") for half in range(2)]
-        drawn, multiplied = Signal(), Signal()
+        # One a line: the proofs find them by name.
+        drawn = Signal()
+        multiplied = Signal()
         m.d.comb += [
             self.state.eq(state),
             self.begin.ready.eq(ready),

@@ -3,7 +3,8 @@
 The inputs are free but for what its parent guarantees: a host writes a bit, and discards a row,
 only while nobody is busy, a bit only while no row is incomplete, and a range lies on the tile. The
 converter gives a READ's codes once, after its last conversion, and none of one that failed. A soft
-reset may come in any cycle, and so may an answer to a phase.
+reset may come in any cycle, and so may an answer to a phase; a failure is told with one
+(tests/formal/test_drive.py).
 """
 
 from __future__ import annotations
@@ -87,6 +88,7 @@ class RowTransfers(Harness):
         starts = sequencer.start.valid | sequencer.resume | sequencer.abort
         self.assume(m, ~host | ~(sequencer.busy | journal.valid | starts))
         self.assume(m, ~journal.discard | ~(sequencer.busy | starts))
+        self.assume(m, ~sequencer.phase_failed | sequencer.phase_done)
         begun = sequencer.start.payload
         self.assume(m, (begun.first <= begun.last) & (begun.kind <= RangeKind.INIT))
         self.assume(m, (begun.kind != RangeKind.LOAD) | (begun.first == begun.last))

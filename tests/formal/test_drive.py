@@ -1,8 +1,8 @@
 """Proofs of rtl/drive.py with rtl/phase.py and rtl/pulse_width.py in it, whatever the macro does.
 
-What its users keep to, and tests/formal/test_controller.py proves of the controller: they write
-nothing of the drivers while a phase is in hand, and rows are those of the tile. The time-out and
-IDLE's cycles may change in any cycle. A soft reset may come in any cycle.
+What its users keep to, and tests/formal/test_tile.py proves of the whole: they write nothing of the
+drivers while a phase is in hand, from the cycle after it is taken, and rows are those of the tile.
+The time-out and IDLE's cycles may change in any cycle. A soft reset may come in any cycle.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ TIMEOUT, IDLE_CYCLES = 3, 3
 DRAW_CYCLES = 3
 """From the beginning of the streams until they have given their first thresholds; in these runs."""
 BOUND = TIMEOUT + max(
-    DRAW_CYCLES - 1 + 2 * TIMEOUT + max(DRIVES.values()),
+    DRAW_CYCLES - 1 + TIMEOUT + max(DRIVES.values()),
     TIMEOUT * max(CONVERSIONS.values()) + 1,
     IDLE_CYCLES,
 )
@@ -115,12 +115,12 @@ class Drives(Harness):
         self.assume(m, implies(asked.trim, asked.phase == Phase.UPDATE))
         writes = (drive.rows_take, drive.columns_take, drive.trim_write, drive.select_write,
                   drive.set_write)  # fmt: skip
-        self.assume(m, implies(in_hand | self.taken, ~Cat(writes).any()))
+        self.assume(m, implies(in_hand, ~Cat(writes).any()))
         for kept in (drive.polarity, drive.column_enable):
             self.assume(m, implies(in_hand, kept == self.past(m, kept)))
         # A BACKWARD takes its vector; what a trim left is no code of one.
         of_a_vector = [code <= SPEC.column_code.high for code in self.column_codes]
-        backward = drive.i.valid & (asked.phase == Phase.BACKWARD)
+        backward = in_hand & (self.asked_for.phase == Phase.BACKWARD)
         self.assume(m, implies(backward, Cat(of_a_vector).all()))
         # The streams' first thresholds come in time, whatever else they do.
         drawing = self.phase.state("DRAW")
@@ -252,6 +252,7 @@ class Drives(Harness):
             drive.failed == (failed & ~self.was_reset)
         )
         told &= implies(closes, self.ends & ~self.fails)
+        told &= implies(drive.failed, drive.done)
         self.always(m, "done_tells_the_end", told)
         told = Cat(asked.phase, asked.swap, asked.row, asked.pair, asked.hold)
         shown = Cat(pins.phase, pins.lower_swap, pins.row_select, pins.pair, pins.convert_hold)
@@ -423,7 +424,8 @@ class Drives(Harness):
         shown = Cat(
             inner[n] for n in ("phase", "lower_swap", "row_select", "pair", "convert_hold", "trim")
         )
-        taken = implies(self.in_hand, (told == shown) & (inner["row_live"] == rows)
+        taken = implies(self.in_hand, (told == shown) & ((inner["row_live"] == rows) | select)
+                        & (inner["draws"] == draws)
                         & among(phase, Phase) & implies(asked.trim, phase == Phase.UPDATE)
                         & (asked.row < SPEC.rows)
                         & (self.polarity == self.drive.polarity))  # fmt: skip
@@ -432,30 +434,31 @@ class Drives(Harness):
             implies(select, (silent == self.elapsed) & (silent <= TIMEOUT + 1)),
             implies(select, (cycle == 0) & (group == 0)),
             implies(draw, draws & (cycle == 0) & (group == 0)),
-            implies(draw & (silent > 1), primed),
-            implies(draw, silent <= TIMEOUT + 1),
-            implies(draw, self.waited + 1 < DRAW_CYCLES + silent),
-            implies(draw, self.elapsed <= TIMEOUT + 1 + self.waited),
-            implies(draw & (self.waited >= DRAW_CYCLES), primed),
+            implies(draw, (silent <= TIMEOUT + 1) & (self.elapsed >= silent)),
+            # Not counted but while the streams owe their first thresholds.
+            implies(draw, self.elapsed - silent <= self.waited),
+            implies(draw, self.waited < self.elapsed),
+            implies(draw, self.elapsed - silent < DRAW_CYCLES),
+            implies(draw & ~primed, self.elapsed - silent == self.waited),
             implies(answer, (cycle == 0) & implies(group != 0, among(phase, CONVERSIONS))),
             implies(answer & (phase != Phase.IDLE), silent <= TIMEOUT + 1),
             implies(answer & (phase == Phase.IDLE), silent <= IDLE_CYCLES),
             implies(
                 answer,
                 self.elapsed
-                <= TIMEOUT + Mux(draws, DRAW_CYCLES + TIMEOUT - 1, 0) + group * TIMEOUT + silent,
+                <= TIMEOUT + Mux(draws, DRAW_CYCLES - 1, 0) + group * TIMEOUT + silent,
             ),
             implies((answer | window) & draws, primed),
             implies(self.in_hand & draws & primed, Cat(thresholds) == Cat(self.taken_last)),
             implies(
-                self.in_hand & ~draws & (answer | window),
+                self.in_hand & drives & ~draws & (answer | window),
                 Cat(thresholds) == Cat(cycle[: len(thresholds[0])], cycle[: len(thresholds[1])]),
             ),
             implies(window, (cycle == t) & drives & (t >= 1) & ((t == length) == close)),
             implies(window, t <= length),
             implies(
                 window,
-                self.elapsed <= 2 * TIMEOUT + Mux(draws, DRAW_CYCLES + TIMEOUT - 1, 0) + t,
+                self.elapsed <= 2 * TIMEOUT + Mux(draws, DRAW_CYCLES - 1, 0) + t,
             ),
             (t != 0) == window,
             implies(answer & among(phase, CONVERSIONS), (group < last) & (self.beats == group)),
@@ -559,7 +562,8 @@ CLAIMS = [
     Claim("request_falls_with_the_end", "in the cycle after a phase's last request is low",
           PHASE, "self.request.eq(0)]", "self.request.eq(self.phase == Phase.SET)]"),
     Claim("done_tells_the_end",
-          "a whole window's in its last cycle, any other a cycle later; with whether it failed",
+          "a whole window's in its last cycle, any other a cycle later; with whether it failed, "
+          "which is told with no other",
           PHASE, "self.failed.eq(failed)", "self.failed.eq(failed & ~self.trim)"),
     Claim("request_is_what_was_asked",
           "phase, lower_swap, row_select, pair and convert_hold are those asked for",
@@ -583,10 +587,10 @@ CLAIMS = [
           'columns = kind["drives"]'),
     Claim("rows_driven_have_the_phases_polarity",
           "in FORWARD and UPDATE the bit of a row that is high is lower_swap",
-          PHASE, "self.polarity ^ ~asked.swap", "self.polarity ^ asked.swap"),
+          PHASE, "self.polarity ^ ~self.lower_swap", "self.polarity ^ self.lower_swap"),
     Claim("read_and_trim_drive_the_one_row",
           "throughout the window the selected row is high, and no other",
-          PHASE, "(asked.phase == Phase.READ) | asked.trim", "asked.phase == Phase.READ"),
+          PHASE, "(self.phase == Phase.READ) | self.trim", "self.phase == Phase.READ"),
     Claim("a_strobe_is_on_its_row", "PRECHARGE, RESET and SET select the row asked for",
           PHASE, "self.row_select.eq(asked.row)",
           "self.row_select.eq(Mux(asked.phase == Phase.SET, 0, asked.row))"),
@@ -607,9 +611,8 @@ CLAIMS = [
           "self.request.eq(self.phase == Phase.RESET),\n"
           "                         self.phase.eq(self.phase + (self.phase == Phase.RESET))]"),
     Claim("strobes_are_on_one_row_at_a_time", "the row stays while one is on",
-          PHASE, 'count_silence()\n                with m.If(self.phase == Phase.IDLE)',
-          'count_silence(); m.d.sync += self.row_select.eq(asked.row)\n'
-          '                with m.If(self.phase == Phase.IDLE)'),
+          PHASE, "m.d.comb += slides.eq(self.ready)",
+          "m.d.comb += slides.eq(self.ready); m.d.sync += self.row_select.eq(asked.row)"),
     Claim("each_row_has_its_own_swap", "row_lower_swap is the rows' bits",
           DRIVE, "pins.row_lower_swap.eq(self.polarity)",
           "pins.row_lower_swap.eq(self.polarity ^ phase.lower_swap.replicate(spec.rows))"),
@@ -620,7 +623,7 @@ CLAIMS = [
     Claim("a_column_is_high_for_its_code_from_the_first_cycle", "BACKWARD: the same of columns",
           PHASE, "self.column_threshold.eq(counted)", "self.column_threshold.eq(counted + 1)"),
     Claim("a_trim_is_a_thermometer", "a column is high for as many slots as it was given",
-          PHASE, 'kind["draws"].eq(~self.trim)', 'kind["draws"].eq(1)'),
+          PHASE, "(asked.phase == Phase.UPDATE) & ~asked.trim", "asked.phase == Phase.UPDATE"),
     Claim("a_line_of_an_update_is_high_where_the_draw_is_below_its_code",
           "rows, of the phase's polarity, and columns",
           PHASE, "self.row_threshold.eq(self.row_draws.payload)",
@@ -635,12 +638,10 @@ CLAIMS = [
           PHASE, "m.d.comb += self.i.ready.eq(1)",
           "m.d.comb += [self.i.ready.eq(1), ends.eq(self.ready)]"),
     Claim("one_phase_at_a_time", "ready to take one if and only if none is in hand",
-          PHASE, 'count_silence()\n                draws = kind["draws"]',
-          'count_silence(); m.d.comb += self.i.ready.eq(late)\n'
-          '                draws = kind["draws"]'),
+          PHASE, "count_silence()\n                live =",
+          "count_silence(); m.d.comb += self.i.ready.eq(late)\n                live ="),
     Claim("the_end_comes_in_time",
-          "within timeout + max(draw - 1 + 2 x timeout + window, groups x timeout + 1, "
-          "idle_cycles), "
+          "within timeout + max(draw - 1 + timeout + window, groups x timeout + 1, idle_cycles), "
           "whatever the macro does and the host makes of these registers meanwhile",
           PHASE, "late.eq(silent >= self.timeout)", "late.eq(silent == self.timeout)"),
     Claim("a_conversion_gives_all_its_groups", "before its done, one a beat",

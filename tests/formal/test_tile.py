@@ -126,9 +126,12 @@ class Joined(Harness):
         tile, transfer, drive = self.tile, self.tile.transfer, self.tile.drive
         sequencer_codes = self.sequencer.codes
         codes, state = self.controller.codes, self.controller["fsm_state"]
+        works = Cat(transfer.busy, transfer.answered, *(
+            self.controller[name] for name in ("starts", "resumes")
+        ))  # fmt: skip
         self.always(m, "the_sequencer_works_while_the_controller_waits",
-                    (self.in_transfer == transfer.busy | transfer.answered)
-                    & ~(transfer.busy & transfer.answered)
+                    (self.in_transfer == works.any()) & ((works & (works - 1)) == 0)
+                    & implies(transfer.start.valid, transfer.start.ready)
                     & one_of(state, codes.values())
                     & one_of(self.sequencer["fsm_state"], sequencer_codes.values()))  # fmt: skip
         by_controller = one_of(state, [codes[name] for name in IN_HAND])
@@ -138,11 +141,10 @@ class Joined(Harness):
                     & implies(drive.done, self.phase.state("IDLE") | self.phase.state("CLOSE"))
                     & implies(self.phase.state("CLOSE"), drive.done & ~drive.failed)
                     & implies(asked, transfer.busy))  # fmt: skip
-        taken = drive.i.valid & drive.i.ready
         writes = Cat(drive.rows_take, drive.columns_take, drive.trim_write, drive.select_write,
                      drive.set_write).any()  # fmt: skip
         self.always(m, "no_driver_is_written_during_a_phase",
-                    implies(self.in_hand | taken, ~writes))  # fmt: skip
+                    implies(self.in_hand, ~writes))  # fmt: skip
         told = [
             self.phase[name] == transfer.phase.payload[field]
             for name, field in (("phase", "phase"), ("row_select", "row"), ("trim", "trim"),
@@ -168,8 +170,10 @@ class Joined(Harness):
         uses = Cat(one.use for one in ports).any()
         windows, registers = Inside.of(self.whole, "windows"), Inside.of(self.whole, "registers")
         cycle, opened = windows["cycle"], registers.state("WINDOW")
-        opened = ((cycle != 0) == opened) & (windows["use"] == opened)
-        opened &= implies(windows["write"], cycle == 1)
+        select = tile.bank.window.select
+        used = [opened & (select == memory.code) for memory in tile.windows.memories]
+        opened = ((cycle != 0) == opened) & (Cat(one.use for one in ports) == Cat(used))
+        opened &= implies(Cat(one.write for one in ports).any(), cycle == 1)
         known = one_of(registers["fsm_state"], registers.codes.values())
         names = [register.name for register in tile.bank.table]
         strobes = Cat(registers[f"write_{name}"] for name in names)
@@ -184,11 +188,10 @@ class Joined(Harness):
         controller = tile.controller
         what = Cat(controller.word.as_value(), controller.first, controller.last, journal.valid,
                    journal.row)  # fmt: skip
-        self.always(
-            m,
-            "a_command_stands_from_the_cycle_before",
-            implies(controller.command & ~controller.busy, what == self.past(m, what)),
-        )
+        was = self.past(m, what)
+        stood = (what == was) & (what == self.past(m, was))
+        self.always(m, "a_command_stands_for_the_two_cycles_before",
+                    implies(controller.command & ~controller.busy, stood))  # fmt: skip
         begins = transfer.start.valid | transfer.resume | transfer.abort
         self.always(m, "a_journal_is_discarded_while_idle",
                     implies(journal.discard, ~transfer.busy & ~begins))  # fmt: skip
@@ -338,13 +341,15 @@ CLAIMS = [
     Claim("a_line_is_high_in_a_window_only", "in that state of a phase that is requested",
           DRIVE, "rows.drive.eq(phase.row_drive & self.enable)", "rows.drive.eq(self.enable)"),
     Claim("the_sequencer_works_while_the_controller_waits",
-          "from a range's command until its answer, and at no other time",
+          "from the cycle after a range's command, in which it takes it, until its answer, and at "
+          "no other time",
           rtl.transfer, "abort = self.abort & ~self.answered", "abort = self.abort"),
     Claim("a_phase_in_hand_is_the_users",
           "of the controller in a state that waits for it, or of the working sequencer; else none",
           TILE, "user.phase_done.eq(drive.done)", "user.phase_done.eq(drive.done | drive.beat)"),
     Claim("no_driver_is_written_during_a_phase",
-          "vectors, trims, selects and step codes, by whomever, from taking to done",
+          "vectors, trims, selects and step codes, by whomever, from the cycle after taking it to "
+          "done",
           TILE, "drive.rows_take.eq(controller.rows_take)",
           "drive.rows_take.eq(vectors.row_write)"),
     Claim("a_phase_is_as_the_sequencer_asks",
@@ -363,7 +368,7 @@ CLAIMS = [
           "bank.status.busy.eq(controller.busy & ~transfer.busy)"),
     Claim("a_journal_is_restored_while_idle", "nor writes the journal or its range meanwhile",
           TILE, "bank.status.busy.eq(controller.busy)", "bank.status.busy.eq(transfer.busy)"),
-    Claim("a_command_stands_from_the_cycle_before",
+    Claim("a_command_stands_for_the_two_cycles_before",
           "its word and rows, and the journal, as they were when it was looked at",
           TILE, "getattr(controller.word, name).eq(getattr(bank.command.data, name))",
           "getattr(controller.word, name).eq(\n                Mux(bank.command.write, "

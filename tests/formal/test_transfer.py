@@ -19,7 +19,7 @@ from rtl.transfer_groups import STAGES
 from rtl.transfer_ports import State
 from spec.commands import Error, Phase, RangeKind
 from tests.formal.claims import Claim
-from tests.formal.sequencer import CODES, REST, RowTransfers, one_of, tiny
+from tests.formal.sequencer import CODES, CONVERT, REST, RowTransfers, one_of, tiny
 
 WITHOUT_JOURNAL = (
     State.READ_LOWER_BEFORE, State.READ_ALL, State.JOURNAL, State.TAKE_WEIGHTS, State.RESUME,
@@ -104,7 +104,10 @@ class Transfers(RowTransfers):
         lasts = [mark[0] & mark[1] for mark in marks]
         reading, zero, loaded = inside["reading"], inside["zero"], inside["loaded"]
         arrived, gone, resting = inside["arrived"], inside["gone"], inside["reads_state"] == REST
+        # Of a phase done it hears a cycle later: the codes may come with that.
+        told = inside["over"] | inside["failed"]
         codes = inside["reads_state"] == CODES
+        codes |= (inside["reads_state"] == CONVERT) & inside["over"]
         init = (sequencer.state == State.JOURNAL) & (self.journal.kind == RangeKind.INIT)
         loads = one_of(sequencer.state, (State.ERASE, State.SET, State.TRIM_PULSE)) | init
         on_the_way = sum(lasts[1:], start=lasts[0])
@@ -115,6 +118,8 @@ class Transfers(RowTransfers):
             inside["asked"] == in_hand,
             ~in_hand | inside["asking"],
             ~in_hand | ~gone,
+            ~told | inside["asking"] & ~in_hand & ~gone,
+            ~(inside["over"] & inside["failed"]),
             ~(reading & ~codes) | (none & ~due),
             ~(reading & ~codes & ~resting) | ~arrived,
             ~(reading & codes) | (read == ~zero) & ~loaded & ~in_hand,
@@ -193,10 +198,10 @@ CLAIMS = [
     Claim("once_a_row", "at most one change between `valid` rising and falling, resets or none",
           TRANSFER, "self.flip_to.eq(self.journal.p_new)", "self.flip_to.eq(~self.polarity_bit)"),
     Claim("p_new_from_flip_to_commit", "from the flip on the row's bit is p_new",
-          TRANSFER, "m.d.comb += self.flip.eq(1)", "m.d.comb += self.flip.eq(~self.polarity_bit)"),
+          TRANSFER, "self.flip.eq(~settling)", "self.flip.eq(~settling & ~self.polarity_bit)"),
     Claim("p_new_at_commit", "and so it is at every commit",
-          TRANSFER, "m.d.comb += self.flip.eq(1)",
-          "m.d.comb += self.flip.eq(self.journal.kind != RangeKind.INIT)"),
+          TRANSFER, "self.flip.eq(~settling)",
+          "self.flip.eq(~settling & (self.journal.kind != RangeKind.INIT))"),
     Claim("a_strobe_only_on_the_row_of_the_journal",
           "PRECHARGE, RESET and SET are asked for on the journal's row alone, while it is valid",
           TRANSFER, "Mux(self.journal.valid, self.journal.row, self.journal.next_row)",
@@ -238,8 +243,8 @@ CLAIMS = [
     Claim("a_load_is_no_range", "the invariant: RESUME goes on with no row after a LOAD",
           JOURNAL, "self.kind.eq(link.start_kind)", "self.kind.eq(link.start_kind | 1)"),
     Claim("never_past_the_range", "the invariant: no commit after the last row's",
-          TRANSFER, "m.d.comb += self.flip.eq(1)",
-          "m.d.comb += [self.flip.eq(1), self.journal.commit.eq(1)]"),
+          TRANSFER, "m.d.comb += self.flip.eq(~settling)",
+          "m.d.comb += [self.flip.eq(~settling), self.journal.commit.eq(settling)]"),
     Claim("a_row_worked_is_of_the_range", "nor is work begun on one",
           TRANSFER, "(journal.next_row <= journal.last_row)",
           "(journal.next_row < self.spec.rows)"),

@@ -2,8 +2,8 @@
 
 While the macro answers, that is: a phase asked for is taken within `WAIT` cycles and done within
 `PHASE`, the codes of a READ come within `LATE`. The driver of the phases sees to it that one is
-done, or fails, within its time-out (tests/formal/test_drive.py); a failed one ends the command at
-once. Where the sequencer waits for the weights of a LOAD, the controller ends the wait
+done, or fails, within its time-out (tests/formal/test_drive.py); a failed one ends the command two
+cycles later. Where the sequencer waits for the weights of a LOAD, the controller ends the wait
 (test_controller.py). A soft reset may come in any cycle.
 """
 
@@ -29,15 +29,16 @@ from tests.formal.sequencer import CODES, CONVERT, DRIVE, REST, RowTransfers, on
 WAIT, PHASE, LATE = 1, 2, 2
 SPEC = tiny(prog_limit=2)
 PROG, TRIM = SPEC.transfer.prog_limit, SPEC.transfer.trim_limit
-ASK = WAIT + 1 + PHASE
-"""From the first cycle that asks until the one in which the phase is done."""
+ASK = WAIT + 1 + PHASE + 1
+"""From the first cycle that asks until the one after that in which the phase is done: it is heard
+of then."""
 GROUP = STAGES + 1
 """A column's way, and the cycle in which it is told."""
-READ = 1 + ASK + ASK + (LATE + GROUP + 1)
-"""The cycle of rest, the drive phase, one conversion, the codes."""
+READ = 1 + ASK + (ASK - 1) + (LATE + GROUP + 1)
+"""The cycle of rest, the drive phase, one conversion until it is done, the codes."""
 PASS = GROUP + ASK
 STATE_CYCLES = max(READ, PASS)
-"""With g groups, c columns and 2^a conversions it is 1 + (1 + 2^a) ASK + LATE + GROUP + g, or
+"""With g groups, c columns and 2^a conversions it is (1 + 2^a) ASK + LATE + GROUP + g, or
 GROUP + c + ASK for a SET."""
 
 TRIM_STEPS = 2 + 2 * TRIM
@@ -101,7 +102,8 @@ class Bounded(RowTransfers):
         self.always(m, "each_change_of_state_is_a_step_on", implies(moved, rank < was_rank))
         self.always(m, "a_state_ends_in_time", implies(busy, since < STATE_CYCLES))
         self.always(m, "answered_in_time", implies(busy, cycles + rank * STATE_CYCLES < BOUND))
-        failed = self.past(m, self.in_hand & sequencer.phase_done & sequencer.phase_failed)
+        failed = self.past(m, self.in_hand & sequencer.phase_done & sequencer.phase_failed & ~reset)
+        failed = self.past(m, failed)
         told = sequencer.answered & (sequencer.error == Error.MACRO_TIMEOUT) & ~busy
         self.always(m, "a_failed_phase_ends_the_command", implies(failed & ~was_reset, told))
         ends = self.past(m, busy) & ~busy & ~was_reset
@@ -113,6 +115,8 @@ class Bounded(RowTransfers):
         unasked = sequencer.answered & ~(self.past(m, busy) | begun)
         self.always(m, "an_answer_is_to_a_command", ~unasked & ~(busy & sequencer.answered))
 
+        waits_for_bit = one_of(state, (State.JOURNAL, State.FLIP))
+        self.settling = self.past(m, waits_for_bit & ~reset)
         left, parts = self._left(waits, spent_on, late)
         parts += [
             implies(busy & ~on_host, since + left <= STATE_CYCLES),
@@ -183,7 +187,9 @@ class Bounded(RowTransfers):
         state, reads = sequencer.state, inside["reads_state"]
         reading, loaded, arrived = inside["reading"], inside["loaded"], inside["arrived"]
         marks = [inside[f"mark_{stage}"][:2].all() for stage in range(1, STAGES + 1)]
-        asking = Mux(self.in_hand, PHASE + 1 - spent_on, ASK - waits)
+        over, failed = inside["over"], inside["failed"]
+        heard = over | failed
+        asking = Mux(self.in_hand, PHASE + 2 - spent_on, Mux(heard, 1, ASK - waits))
         codes = LATE + GROUP + 1
         way: Any = Const(1)
         for stage in range(STAGES - 1, 0, -1):
@@ -192,24 +198,33 @@ class Bounded(RowTransfers):
         come = Mux(self.due, codes - late, Mux(arrived | self.zero, 1, way + 1))
         left: Any = Const(1)
         passing = Mux(loaded, 0, Mux(on_the_way != 0, way, GROUP))
+        settles = Mux(inside["settled"], 1, 3 - self.settling)
         init = (state == State.JOURNAL) & (journal.kind == RangeKind.INIT)
         loads = one_of(state, (State.ERASE, State.SET, State.TRIM_PULSE))
-        left = Mux(state == State.JOURNAL, Mux(init, passing + 1, 2 - inside["settled"]), left)
+        left = Mux(state == State.JOURNAL, Mux(init, passing + 1, settles), left)
+        left = Mux(state == State.FLIP, 2 - self.settling, left)
         left = Mux(loads, passing + Mux(loaded, asking, ASK), left)
         left = Mux(state == State.PRECHARGE, asking, left)
-        conversion = Mux(reads == CONVERT, asking, ASK) + codes
-        of_read = Mux(reads == REST, READ, Mux(reads == DRIVE, asking + ASK + codes, conversion))
+        # With what is heard of a conversion its codes may come.
+        comes = (reads == CONVERT) & over
+        conversion = Mux(reads == CONVERT, asking, ASK) - 1 + codes
+        conversion = Mux(comes, Mux(self.due, codes - late, 2), conversion)
+        of_read = Mux(
+            reads == REST, READ, Mux(reads == DRIVE, asking + ASK - 1 + codes, conversion)
+        )
         left = Mux(reading, Mux(reads == CODES, come, of_read), left)
         none = (on_the_way == 0) & ~loaded
         gone = inside["gone"]
         passed = (~gone & ~loaded) + on_the_way + loaded
         parts = [
             inside["asked"] == self.in_hand,
-            implies(self.in_hand, inside["asking"] & ~gone),
+            implies(self.in_hand | heard, inside["asking"] & ~gone),
+            implies(heard, ~self.in_hand & ~(over & failed)),
+            implies(comes, self.due == ~self.zero),
             implies(self.in_hand, (spent_on >= 1) & (spent_on <= PHASE)),
-            implies(waits != 0, (waits <= WAIT) & inside["asking"] & ~self.in_hand),
+            implies(waits != 0, (waits <= WAIT) & inside["asking"] & ~self.in_hand & ~heard),
             implies(self.due, late <= LATE),
-            implies(reading & (reads != CODES), none & ~self.due),
+            implies(reading & (reads != CODES), none & (~self.due | comes)),
             implies(reading & one_of(reads, (DRIVE, CONVERT)), ~arrived),
             implies(reading & (reads == CODES),
                     (self.due + on_the_way + arrived == ~self.zero) & ~loaded & ~self.in_hand),
@@ -251,7 +266,7 @@ CLAIMS = [
           "asked.phase.eq(Phase.CONVERT_READ)",
           "wires.asking.eq(wires.reading & ~wires.zero),\n                    "
           "asked.phase.eq(Phase.CONVERT_READ)"),
-    Claim("a_failed_phase_ends_the_command", "in the next cycle, with MACRO_TIMEOUT",
+    Claim("a_failed_phase_ends_the_command", "two cycles later, with MACRO_TIMEOUT",
           STEP, "with m.If(wires.failed):\n            self.answer(Error.MACRO_TIMEOUT)\n"
           "        with m.Elif(wires.over):",
           "with m.If(wires.over):"),

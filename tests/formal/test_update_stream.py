@@ -1,8 +1,8 @@
 """Proofs of rtl/update_stream.py: both sides' streams, joined as in the tile.
 
 What their users keep to: a second phase comes after a whole first one of the same UPDATE, the host
-writes a state while no UPDATE is open, and not 0, and leaves the rates alone meanwhile. These are
-small, so that the solver's multipliers are.
+writes a state while no UPDATE is open, and not 0, and leaves the rates alone from the cycle before
+it is. These are small, so that the solver's multipliers are.
 """
 
 from __future__ import annotations
@@ -101,10 +101,10 @@ class Streams(Harness):
         self.assume(m, ~self.past(m, begin & ~begins & ~stop) | begin)
         for stream in streams.values():
             self.assume(m, ~stream.write_state | (~opened & ~begin & (stream.new_state != 0)))
-            self.assume(m, ~opened | (stream.scale == self.past(m, stream.scale)))
+            self.assume(m, ~(opened | begin) | (stream.scale == self.past(m, stream.scale)))
             self.assume(m, stream.scale < SCALE_LIMIT)
 
-        names = ("drawing", "multiplied", "busy")
+        names = ("drawing", "drawn", "multiplied", "busy")
         states = [Cat(inside[side][name] for name in names) for side in LAGS]
         in_step = (states[0] == states[1]) & (row.o.valid == column.o.valid)
         in_step &= written | (row.begin.ready == column.begin.ready)
@@ -175,12 +175,13 @@ class Streams(Harness):
 
         # The steps: so many draws were made of those of a phase, and some are under way.
         ahead, ready, drawing = inside["ahead"], inside["ready"], inside["drawing"]
-        multiplied, ordered = inside["multiplied"], inside["ordered"]
+        drawn_, multiplied, ordered = inside["drawn"], inside["multiplied"], inside["ordered"]
         made = Signal(range(SLOTS + 3), name=f"{side}_made")
-        m.d.comb += made.eq(given + offered + multiplied)
+        m.d.comb += made.eq(given + offered + multiplied + drawn_)
         slot = made[:SLOT_BITS]
         order = slot if side == "row" else Cat(slot[bit] for bit in reversed(range(SLOT_BITS)))
         model += [~opened | (state == begun), inside["open_"] == opened]
+        model += [~opened | (inside["scale"] == scale)]
         model += [~(ready & working), ~ready | (ahead == chain[0])]
         model += [~ready | ((inside["slot"] == 0) & (inside["scramble"] == scramble))]
         model += [~ready | (ordered == scramble), working | (inside["slot"] == 0)]
@@ -190,14 +191,24 @@ class Streams(Harness):
         present = Array([*chain[:SLOTS], chain[SLOTS - 1]])[made]
         model += [~working | (ahead == present)]
         model += [~whole | working | ready | (ahead == chain[SLOTS - 1])]
-        under_way = Signal(SLOT_BITS, name=f"{side}_under_way")
-        m.d.comb += under_way.eq(given + offered)
-        full = Signal(DRAW_BITS * 2 + 1, name=f"{side}_full")
-        low, high = inside["half_0"], inside["half_1"]
-        m.d.comb += full.eq(low + (high << (DRAW_BITS // 2)))
-        limit = (1 << BITS) - 1
-        limited = Mux(full[DRAW_BITS:] > limit, limit, full[DRAW_BITS:])[:BITS]
-        model += [~multiplied | (limited == Array(expected)[under_way])]
+        # Each is (u scale) of its slot, in so many pieces.
+        for steps, pieces, count in (
+            (drawn_, [inside[f"part_{place}"] for place in range(4)], given + offered + multiplied),
+            (multiplied, [inside["half_0"], inside["half_1"]], given + offered),
+        ):
+            under_way = Signal(SLOT_BITS, name=f"{side}_under_way_{len(pieces)}")
+            full = Signal(DRAW_BITS * 2 + 1, name=f"{side}_full_{len(pieces)}")
+            bits = DRAW_BITS // len(pieces)
+            product: Any = pieces[0]
+            for place, piece in enumerate(pieces[1:], 1):
+                product = product + (piece << (place * bits))
+            m.d.comb += [under_way.eq(count), full.eq(product)]
+            # No sum of theirs is too wide for its register.
+            most = ((1 << DRAW_BITS) - 1) * ((1 << bits) - 1)
+            model += [~steps | Cat(piece <= most for piece in pieces).all()]
+            limit = (1 << BITS) - 1
+            limited = Mux(full[DRAW_BITS:] > limit, limit, full[DRAW_BITS:])[:BITS]
+            model += [~steps | (limited == Array(expected)[under_way])]
         for number in range(SLOTS):
             known = opened & (whole | (~second & (given > number)))
             model += [~known | (noted[number] == expected[number])]
