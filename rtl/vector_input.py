@@ -1,7 +1,8 @@
 """Packets of the input stream: row codes, column codes and weights, checked.
 
-One beat a cycle, and a cycle more a packet. Codes of rows and columns are written as they come, two
-cycles after their beat; the vector is waiting, or its error given, three cycles after the last one.
+One beat a cycle, and two cycles more a packet. Codes of rows and columns are written as they come,
+two cycles after their beat, the first three; the vector is waiting, or its error given, three
+cycles after the last one, four where the packet has fewer beats than the buffer and one.
 A packet whose place is taken is held back, and with it all that follow it: up to two of its beats
 are taken into the buffer at the port. Weights leave one a cycle, as fast as they are taken.
 """
@@ -152,7 +153,8 @@ class VectorInput(wiring.Component):
         unpacked = self._weights(m, taken & (to == Destination.WEIGHTS), judge, beat)
         verdict = self._verdict(m, begun_as, place, last_keep, strayed, gap, bad_code)
 
-        held_back = Signal()
+        # A packet's first beat waits a cycle: whether it may come is found too late for it.
+        held_back, opened = Signal(), Signal()
         with m.Switch(to):
             with m.Case(Destination.ROWS):
                 m.d.comb += held_back.eq(self.rows_waiting)
@@ -165,9 +167,11 @@ class VectorInput(wiring.Component):
         m.d.sync += [self.error.code.eq(Error.NONE), self.weights_done.eq(0)]
         with m.FSM():
             with m.State("TAKE"):
-                m.d.comb += beats.ready.eq(unpacked & ~(first & held_back))
+                m.d.comb += beats.ready.eq(unpacked & (~first | opened))
+                m.d.sync += opened.eq(beats.valid & first & ~held_back)
                 with m.If(taken):
                     m.d.sync += [
+                        opened.eq(0),
                         first.eq(0),
                         begun_as.eq(to),
                         last_keep.eq(beat.keep),

@@ -145,7 +145,7 @@ def init(spec: TileSpec, rows: int) -> Cycles:
 
 def load(spec: TileSpec, attempts: int, trains: int) -> Cycles:
     """LOAD of a row whose packet is at the port: see `transfer_row`."""
-    taken = Cycles(passes=spec.columns, overhead=4)
+    taken = Cycles(passes=spec.columns, overhead=5)
     program = _program_and_trim(spec, attempts, trains)
     return _RANGE + taken + _JOURNAL + _read_zero(spec) + program
 
@@ -212,8 +212,8 @@ def _read_window(spec: TileSpec) -> int:
 
 # -- vectors ---------------------------------------------------------------------------------
 
-INPUT_LATENCY = 3
-"""From a packet's last beat until its vector waits."""
+INPUT_LATENCY = 4
+"""From a packet's last beat until its vector waits; its first beat waits a cycle at the port."""
 OUTPUT_LATENCY = 4
 """From the answer until the first beat of the result is offered, and taken; see packet_out."""
 

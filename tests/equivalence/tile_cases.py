@@ -15,7 +15,9 @@ from golden.analog.parameters import DeviceParameters
 from golden.analog.pcm import set_table
 from golden.digital.command import PACKET_CODES
 from golden.digital.transfer import Kind
+from golden.digital.update_stream import UpdateStream
 from spec.commands import Command, Destination, PairCode, RangeKind
+from spec.lfsr import COLUMN_LAG, DRAW_BITS, LFSR_MASK, ROW_LAG, draw
 from spec.presets import preset
 from spec.registers import HALF
 from spec.segments import SLOPE, Segments
@@ -24,6 +26,8 @@ from tests.equivalence.macro import Cut
 from tests.equivalence.tile_script import KEPT, Found, Moment, Script, golden_tile
 
 DEVICES = DeviceParameters()
+EDGES = 24
+"""UPDATEs of the script of that name."""
 LOADED_ROWS = 6
 """Rows that a script loads at most: a row takes thousands of cycles."""
 
@@ -582,6 +586,65 @@ def example(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
     return steps
 
 
+def edges(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
+    """UPDATEs whose thresholds hang by the last bits of a product, and codes on both sides of them.
+
+    Of many states of an LFSR those are taken that have a draw whose product with the rate is next
+    to a carry into its threshold: any wrong bit of a multiplier moves one of those.
+    """
+    rng = np.random.default_rng(seed)
+    steps: list[tuple[Any, ...]] = [("polarity", [0] * spec.rows), ("known",)]
+    for _ in range(EDGES):
+        states, scales, codes = [], [], []
+        for side, lines in (("row", spec.rows - 1), ("column", spec.columns)):
+            scale = int(2 ** rng.uniform(2, DRAW_BITS))
+            high = (spec.row_code if side == "row" else spec.column_code).high
+            state, thresholds = _on_edge(spec, side, scale, high, rng)
+            both = np.repeat(thresholds[: (lines + 1) // 2], 2) + np.tile([0, 1], (lines + 1) // 2)
+            states.append(state)
+            scales.append(scale)
+            codes.append(np.minimum(both[:lines], high).tolist())
+        steps += [
+            ("streams", tuple(states), tuple(scales)),
+            ("packet", Destination.ROWS, codes[0]),
+            ("packet", Destination.COLUMNS, codes[1]),
+            ("command", Command.UPDATE, {"new_rows": True, "new_columns": True}),
+        ]
+    return steps
+
+
+def _on_edge(
+    spec: TileSpec, side: str, scale: int, high: int, rng: np.random.Generator
+) -> tuple[int, np.ndarray]:
+    """A state, and its thresholds, those first whose products are nearest to a carry.
+
+    A threshold beyond the largest code tells little.
+    """
+    states = rng.integers(1, LFSR_MASK, 20_000)
+    products = _draws(spec, side, states) * scale
+    low = products & (1 << DRAW_BITS) - 1
+    off = np.minimum(low, (1 << DRAW_BITS) - 1 - low)
+    off += (products >> DRAW_BITS > high) << DRAW_BITS
+    best = int(off.min(axis=1).argmin())
+    order = off[best].argsort()
+    thresholds = products[best][order] >> DRAW_BITS
+    return int(states[best]), np.resize(thresholds, spec.rows + spec.columns)
+
+
+def _draws(spec: TileSpec, side: str, states: np.ndarray) -> np.ndarray:
+    """The draws (states, slots) of one UPDATE from each state, as golden/digital has them."""
+    lag, order = (ROW_LAG if side == "row" else COLUMN_LAG), UpdateStream(spec, side, 1).order
+    states, low_bits = draw(states, lag), DRAW_BITS - spec.update.slot_bits
+    scramble, draws = states >> low_bits & (1 << spec.update.slot_bits) - 1, []
+    for slot in order:
+        states = draw(states, lag)
+        drawn = states & (1 << DRAW_BITS) - 1
+        if spec.update.stream_mode == "low_discrepancy":
+            drawn = (slot ^ scramble) << low_bits | drawn & (1 << low_bits) - 1
+        draws.append(drawn)
+    return np.stack(draws, axis=1)
+
+
 def every_command() -> list[tuple[Any, ...]]:
     """Each command, with fields that are good in a tile of any size."""
     both, row = {"new_rows": True, "new_columns": True}, {"first": 0}
@@ -817,6 +880,7 @@ SCRIPTS: dict[str, Callable[[TileSpec, int], Script]] = {
     "wrong use": lambda spec, seed: script(spec, seed, wrong_use(spec)),
     "segments": through_segments,
     "example": lambda spec, seed: script(spec, seed, example(spec, seed)),
+    "edges": lambda spec, seed: script(spec, seed, edges(spec, seed)),
     "results stay": lambda spec, seed: script(spec, seed, results_stay(spec, seed)),
     "interruptions": lambda spec, seed: script(spec, seed, interruptions(spec, seed)),
     "restored": lambda spec, seed: script(spec, seed, restored(spec, seed), BRINGUP=1),

@@ -50,9 +50,10 @@ class Script:
     ("soft reset",), ("results", takes): whether the host takes them from then on, ("known",):
     POLARITY_VALID, ("write", register of `WRITTEN`, fields), ("offsets", of FORWARD, of BACKWARD),
     ("journal", row, p_new, Kind, codes), ("control", fields): some of CONTROL's change, ("arm",
-    bit), ("safe", bit): the pin analog_safe, ("abort", Command, fields, cycles): ABORT comes so
-    many cycles after its start, ("status",): its bits of `STATUS` are an answer, and, once, ("cut",
-    Command, fields, cycles): a command that a soft reset ends some cycles after its start.
+    bit), ("safe", bit): the pin analog_safe, ("streams", states, scales): as at first, ("abort",
+    Command, fields, cycles): ABORT comes so many cycles after its start, ("status",): its bits of
+    `STATUS` are an answer, and, once, ("cut", Command, fields, cycles): a command that a soft reset
+    ends some cycles after its start.
     """
 
     spec: TileSpec
@@ -374,6 +375,9 @@ def golden_tile(
         elif kind == "journal":
             row, p_new, of, codes = arguments
             found.answers.append(port.write_journal(row, p_new, of, np.array(codes)))
+        elif kind == "streams":
+            (control.row_stream.state, control.column_stream.state), scales = arguments
+            control.set_rates(*scales)
         elif kind == "arm":
             port.armed = bool(arguments[0])
         elif kind == "safe":
@@ -540,14 +544,18 @@ class Driver:
         return Error((await self.read("ERROR"))["COMMAND_ERROR"])
 
 
+async def set_streams(driver: Driver, states: Sequence[int], scales: Sequence[int]) -> None:
+    """Write the LFSRs and the rates, the rows' first."""
+    for side, state, scale in zip(("ROW", "COLUMN"), states, scales, strict=True):
+        await driver.write(f"{side}_SCALE", SCALE=scale)
+        await driver.write(f"{side}_LFSR", STATE=state)
+
+
 async def bring_up(script: Script, host: Host) -> Driver:
     """Write a script's configuration."""
     driver = Driver(script.spec, host)
     await driver.write("CONTROL", **script.control)
-    await driver.write("ROW_SCALE", SCALE=script.scales[0])
-    await driver.write("COLUMN_SCALE", SCALE=script.scales[1])
-    await driver.write("ROW_LFSR", STATE=script.states[0])
-    await driver.write("COLUMN_LFSR", STATE=script.states[1])
+    await set_streams(driver, script.states, script.scales)
     await driver.write("STREAM_TIMEOUT", CYCLES=STREAM_TIMEOUT_CYCLES)
     await driver.write("MACRO_TIMEOUT", CYCLES=2000)
     await driver.write("IRQ_ENABLE", DONE=1, ERROR=1)
@@ -649,6 +657,8 @@ async def run(script: Script, host: Host) -> Found:
             await driver.write("JOURNAL", VALID=1, P_NEW=p_new, KIND=of.value, ROW=row)
             error = (await driver.read("ERROR"))["BUS_ERROR"]
             found.answers.append(Error(error))
+        elif kind == "streams":
+            await set_streams(driver, *arguments)
         elif kind == "arm":
             await driver.write("CONTROL", **script.control | {"ARM": arguments[0]})
         elif kind == "safe":
