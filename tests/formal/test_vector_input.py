@@ -122,8 +122,8 @@ ANY_PACKETS = [
           INPUT, "held_back.eq(~self.weights_open | self.weights_done)",
           "held_back.eq(self.weights_done)"),
     Claim("a_weight_stays", "on offer until it is taken, or dropped",
-          INPUT, "with m.Elif(given):\n            m.d.sync += [held",
-          "with m.Elif(self.weights.valid):\n            m.d.sync += [held"),
+          INPUT, "with m.Elif(given):\n            m.d.sync += held",
+          "with m.Elif(self.weights.valid):\n            m.d.sync += held"),
 ]  # fmt: skip
 GOOD_ROWS_DEPTH, ANY_PACKETS_DEPTH = 14, 13
 GOOD_ROWS_WITNESSES, ANY_PACKETS_WITNESSES = 18, 16
