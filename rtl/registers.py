@@ -162,8 +162,8 @@ class RegisterBank(wiring.Component):
         chosen = {register.name: Signal(name=f"is_{register.name}") for register in self.table}
         number = bus.address[OFFSET_BITS:]
         problems = self._problems(chosen)
+        # Of the problems, those that the access has: the first is told a cycle later.
         found = Signal(len(problems))
-        """Of the problems, those that the access has."""
         refused = Signal(ERROR_BITS)
 
         writes, does, moves = self.writes, Signal(), Signal()
