@@ -256,9 +256,10 @@ class Commands(Harness):
         dut = self.dut
         self.assume(m, ~(dut.command & self.past(m, dut.command)))
         stands = (dut.word.as_value(), dut.first, dut.last, dut.journal_valid, dut.journal_row)
+        looked_at = dut.command & ~self.owed
         for value in stands:
-            self.assume(m, implies(dut.command, value == self.past(m, value)))
-            self.assume(m, implies(dut.command, value == self.past(m, self.past(m, value))))
+            self.assume(m, implies(looked_at, value == self.past(m, value)))
+            self.assume(m, implies(looked_at, value == self.past(m, self.past(m, value))))
         self.assume(m, ~(dut.enable & dut.safe))
         self.assume(m, self.waits <= WAIT)
         self.assume(m, implies(self.in_hand & (self.with_phase == PHASE), dut.phase_done))

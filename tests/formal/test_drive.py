@@ -397,6 +397,10 @@ class Drives(Harness):
         soon = ended | self.past(m, ended)
         apart = implies(soon, ~drive.beat) & implies(ended, ~self.in_hand)
         self.always(m, "conversions_are_apart", apart)
+        begin = drive.begin
+        offered = self.past(m, begin.valid & ~begin.ready & ~self.reset)
+        stays = begin.valid | (drive.done & drive.failed)
+        self.always(m, "a_begin_stays_until_it_is_taken", implies(offered, stays))
         self.beats = beats
 
     def _follows(self, m: Module, inner: Inside, t: Signal) -> None:
@@ -649,6 +653,9 @@ CLAIMS = [
     Claim("conversions_are_apart",
           "a group comes at least three cycles after the last one of the conversion before, as "
           "rtl/converter.py needs it", PHASE, 'm.next = "SELECT"', 'm.next = "ANSWER"'),
+    Claim("a_begin_stays_until_it_is_taken", "or the phase is told to have failed",
+          PHASE, 'self.begin.valid.eq(kind["draws"])',
+          'self.begin.valid.eq(kind["draws"] & ~self.ready)'),
     Claim("the_model_follows",
           "the invariant: a model made from the inputs alone has the registers' values",
           LINES, "with m.If(self.take):", "with m.If(self.take & ~self.full):"),

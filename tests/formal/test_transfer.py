@@ -250,7 +250,7 @@ CLAIMS = [
           "(journal.next_row < self.spec.rows)"),
 ]  # fmt: skip
 INDUCTION, DAMAGED, WITNESSES = 6, 36, 66
-"""Depths in cycles: an INIT of a row takes 25, a TRANSFER of one 52."""
+"""Depths in cycles: an INIT of a row takes 22, a TRANSFER of one 62."""
 USERS = (rtl.transfer, rtl.transfer_columns)
 
 
