@@ -597,8 +597,8 @@ def edges(spec: TileSpec, seed: int) -> list[tuple[Any, ...]]:
     for _ in range(EDGES):
         states, scales, codes = [], [], []
         for side, lines in (("row", spec.rows - 1), ("column", spec.columns)):
-            scale = int(2 ** rng.uniform(2, DRAW_BITS))
-            high = (spec.row_code if side == "row" else spec.column_code).high
+            code = spec.row_code if side == "row" else spec.column_code
+            scale, high = int(2 ** rng.uniform(code.bits, DRAW_BITS)), code.high
             state, thresholds = _on_edge(spec, side, scale, high, rng)
             both = np.repeat(thresholds[: (lines + 1) // 2], 2) + np.tile([0, 1], (lines + 1) // 2)
             states.append(state)
