@@ -3,10 +3,10 @@
 Those beside it are free but for this. A phase asked for is taken within `WAIT` cycles and done
 within `PHASE`, a result is out within `WAIT`, the sequencer takes a range at once (it is idle, and
 its journal is not valid or has just been discarded) and answers within `TRANSFER` cycles. Room for
-a result stays until one is finished. Commands come at least two cycles apart (the bank's are five),
-and their words, their rows and the journal stand from the cycle before; polarity moves with the
-sequencer only. A soft reset may come in any cycle. The bound counts the controller's own cycles and
-these; what it waits for a stream of the host comes on top.
+a result stays until one is finished. Commands come at least two cycles apart (the bank's are five).
+Their words, their rows and the journal stand for the two cycles before one that comes while idle;
+polarity moves with the sequencer only. A soft reset may come in any cycle. The bound counts the
+controller's own cycles and these; what it waits for a stream of the host comes on top.
 """
 
 from __future__ import annotations

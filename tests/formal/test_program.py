@@ -146,7 +146,7 @@ CLAIMS = [
           "a column is done from a READ within trim_tol on",
           WAYS, "Mux(self.anew, active, was.on)", "active"),
 ]  # fmt: skip
-BOUNDED, DAMAGED, WITNESSES = 76, 76, 76
+BOUNDED, DAMAGED, WITNESSES = 84, 76, 76
 """Depths in cycles: up to the second attempt's SET, or the second train."""
 USERS = (rtl.transfer, rtl.transfer_columns)
 
