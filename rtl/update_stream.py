@@ -1,7 +1,7 @@
 """One side's update stream: the thresholds of an UPDATE's slots, one a cycle.
 
 An UPDATE draws once for the scramble and once a slot. `begin` is accepted while idle, an UPDATE's
-second one a cycle after it is offered; the first threshold is offered two cycles later, then one a
+second one a cycle after it is offered; the first threshold comes three cycles later, then one a
 cycle as it is taken. A second phase (`replay`) gets the same thresholds again, because the draws
 are the UPDATE's, not the phase's. `commit` ends the UPDATE: only then does the register move. With
 `stop`, before that, the draws count for nothing: an UPDATE cut short by a soft reset leaves the

@@ -148,7 +148,7 @@ async def rest(bench: Bench, of: str, destination: Destination) -> None:
     more = await over(bench, of, get_sim_time("ns")) - REST_CYCLES
     stated = REST_MORE_CYCLES
     if destination is Destination.WEIGHTS:
-        # They leave one a cycle, three cycles after their beat; their end is looked at a cycle later.
+        # They leave one a cycle, three cycles after their beat; their end is looked at one later.
         stated += 4 + min(axis_bytes // WORD.itemsize, bench.spec.columns)
     assert more == stated, f"{more} more than the register has, not {stated}"
     # What comes of it now belongs to no packet.
