@@ -15,7 +15,10 @@ _RSS_UNITS_A_MB = 1 << 20 if sys.platform == "darwin" else 1 << 10
 
 @dataclass(frozen=True)
 class Took:
-    """Time by the clock and of the processor, and the most memory held at a time."""
+    """Time by the clock and of the processor, and the most memory held at a time.
+
+    On Linux a program's memory is at least what the process that ran it held.
+    """
 
     seconds: float
     cpu_seconds: float

@@ -26,7 +26,7 @@ from tests.equivalence.macro import Cut
 from tests.equivalence.tile_script import KEPT, Found, Moment, Script, golden_tile
 
 DEVICES = DeviceParameters()
-EDGES = 24
+EDGES = 64
 """UPDATEs of the script of that name."""
 LOADED_ROWS = 6
 """Rows that a script loads at most: a row takes thousands of cycles."""
