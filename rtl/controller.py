@@ -1,11 +1,11 @@
 """Takes a command, checks it, runs its phases, answers it.
 
 A command is taken in the cycle of its strobe, while idle; `answered` comes once for each, with its
-error. What a command needs is looked at in the cycle before, in the order of `rtl/refusal.py`: its
-word and its rows stand by then. FORWARD, BACKWARD and UPDATE wait for their packets; FORWARD,
-BACKWARD and READ, before they disturb anything, until the host has taken the last result
-(`rtl/stream_wait.py`). Neither lasts longer than `stream_timeout` cycles without a beat. What a
-command does then is in `rtl/command_walk.py`.
+error. What a command needs is looked at in the cycle before, its rows in the one before that, in
+the order of `rtl/refusal.py`: its word and its rows stand by then. FORWARD, BACKWARD and UPDATE
+wait for their packets; FORWARD, BACKWARD and READ, before they disturb anything, until the host has
+taken the last result (`rtl/stream_wait.py`). Neither lasts longer than `stream_timeout` cycles
+without a beat. What a command does then is in `rtl/command_walk.py`.
 """
 
 from __future__ import annotations

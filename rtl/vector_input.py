@@ -2,7 +2,7 @@
 
 One beat a cycle, and two cycles more a packet. Codes of rows and columns are written as they come,
 two cycles after their beat, the first three; the vector is waiting, or its error given, three
-cycles after the last one, four where the packet has fewer beats than the buffer and one.
+cycles after the last one, four of a packet of up to two beats.
 A packet whose place is taken is held back, and with it all that follow it: up to two of its beats
 are taken into the buffer at the port. Weights leave one a cycle, as fast as they are taken.
 """

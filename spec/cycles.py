@@ -88,7 +88,7 @@ def forward(spec: TileSpec, polarities: int = 1) -> Cycles:
     """FORWARD with rows of one polarity live, or of both."""
     window = spec.row_code.high
     # The command, the vector; a set of conversions begins; its codes' steps, of which one passes
-    # while the end is told; the answer.
+    # while the end is told; the answer, which comes with the result.
     begin_and_end = Cycles(overhead=1 + CODES)
     return _drive(window) * polarities + _convert(spec, spec.columns) + begin_and_end
 

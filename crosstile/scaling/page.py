@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from crosstile.scaling.fit import FROM, TO, WITHIN_PERCENT
+from crosstile.study.table import markdown
 from synth import targets
 
 TITLE = "How a tile grows with its rows and columns"
@@ -175,11 +176,4 @@ def _failures(found: dict[str, Any]) -> list[str]:
 
 
 def _markdown(lines: list[list[str]]) -> str:
-    """A Markdown table; the first column is words, the others numbers, all in line."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
-    first, *rest = [
-        [line[0].ljust(widths[0]), *(t.rjust(w) for t, w in zip(line[1:], widths[1:], strict=True))]
-        for line in lines
-    ]
-    return "\n".join(f"| {' | '.join(line)} |" for line in (first, rule, *rest))
+    return markdown(lines, 1, in_line=True).rstrip("\n")

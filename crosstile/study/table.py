@@ -91,7 +91,20 @@ def _reference(study: Study) -> str:
     return ", ".join(study.reference.values())
 
 
-def markdown(lines: list[list[str]], words: int) -> str:
-    """A Markdown table; the first `words` columns are words, the others numbers."""
-    rule = ["---"] * words + ["---:"] * (len(lines[0]) - words)
+def markdown(lines: list[list[str]], words: int, *, in_line: bool = False) -> str:
+    """A Markdown table; the first `words` columns are words, the others numbers.
+
+    `in_line`: the columns are, on a terminal too.
+    """
+    widths = [3] * words + [4] * (len(lines[0]) - words)
+    if in_line:
+        widths = [
+            max(w, *map(len, c)) for w, c in zip(widths, zip(*lines, strict=True), strict=True)
+        ]
+        lines = [
+            [text.ljust(w) if place < words else text.rjust(w)
+             for place, (text, w) in enumerate(zip(line, widths, strict=True))]
+            for line in lines
+        ]  # fmt: skip
+    rule = ["-" * w if place < words else "-" * (w - 1) + ":" for place, w in enumerate(widths)]
     return "".join(f"| {' | '.join(line)} |\n" for line in (lines[0], rule, *lines[1:]))
