@@ -59,7 +59,8 @@ def worse_than_linear(
             if len(sizes) < 3:
                 continue
             first, *_, before, last = sizes
-            slope = (values[before] - values[first]) / (before.lines - first.lines)
+            # A block that shrinks, as a memory that goes from LUTs to a RAM, need not go on.
+            slope = max(0.0, (values[before] - values[first]) / (before.lines - first.lines))
             beyond = values[last] - values[first] - slope * (last.lines - first.lines)
             own = 100 * beyond / max(values[last], 1)
             of_tile = 100 * beyond / tile[last]

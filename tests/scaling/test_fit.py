@@ -81,6 +81,7 @@ def test_a_block_is_named_if_it_grows_worse_and_weighs() -> None:
         "sorter": of(lambda rows, columns: 3 * columns * math.log2(columns)),
         "table": of(lambda rows, columns: rows * rows / 50),
         "shrinking": of(lambda rows, columns: 9000 - rows * columns / 50),
+        "into a RAM": of(lambda rows, columns: 9000 if rows + columns < 256 else 4000),
         "stairs": of(lambda rows, columns: 4000 if rows > 128 else 0),
         "absent in small ones": {Size(512, 512): 4000.0},
     }
