@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,10 @@ from synth import gates, vcd
 
 RECORDED, PLAYED = "recorded", "gates"
 """Folders within that of the synthesis."""
+UNFINISHED = "recorded.unfinished"
+"""RECORDED, until the run has ended."""
+IMAGES = "images"
+"""What the run is trained with."""
 OWN_SYNAPSES = 1024
 """Of a larger tile no run is made unasked: its weights alone take minutes to load at gates."""
 EXAMPLES = 4
@@ -43,6 +47,10 @@ class Recording:
     tile: int
     text: str
     """The Verilog of all its tiles but that."""
+
+
+class DiffersError(Exception):
+    """What should do the same does not: no bad input, but a check that failed."""
 
 
 @dataclass(frozen=True)
@@ -78,31 +86,42 @@ def unable(spec: TileSpec) -> str:
     """Why no run of the tile's own can be made; empty where it can."""
     from cocotb_tests import build
 
-    icarus = "" if gates.available() else f"apt-get install {gates.PACKAGE}"
-    if lacking := build.missing() or icarus:
+    if lacking := build.missing() or gates.missing():
         return f"a closed loop and its gates need more tools: {lacking}"
     if spec.rows == 1:
         return "a tile of one row has no inputs to train with"
     if spec.rows * spec.columns > OWN_SYNAPSES:
         return f"a tile of more than {OWN_SYNAPSES:,} synapses takes long at gates"
+    from golden.training.config import configure, layer_specs
+
+    (made,) = layer_specs(configure("pcm-3t1c", _settings(spec)), [spec.rows - 1, spec.columns])
+    if tile_text(made) != tile_text(spec):
+        return "no network of one layer has this very tile"
     return ""
 
 
 def own(spec: TileSpec, folder: Path) -> Recording:
-    """Record a network of this one tile, a few examples. Raises InputError."""
-    from golden.training.config import configure, layer_specs
+    """Record a network of this one tile, a few examples; one that is there is not done again.
 
-    settings = _settings(spec)
-    layers = [spec.rows - 1, spec.columns]
-    (made,) = layer_specs(configure("pcm-3t1c", settings), layers)
-    if tile_text(made) != tile_text(spec):
-        raise InputError("no network of one layer has this very tile")
-    data = folder / RECORDED / "data"
-    _write_images(data, *layers)
-    run = Run(data_dir=str(data), hidden=(), examples=EXAMPLES, settings=settings)
-    found = cosim.cosim(run, None, None, folder / RECORDED, Console(quiet=True), record=True)
+    Raises InputError, and DiffersError where its closed loop differs from golden.
+    """
+    if (folder / RECORDED).exists():
+        try:
+            return replace(given(folder / RECORDED, spec), name=RECORDED)
+        except InputError:
+            raise InputError(
+                f"--out {folder}: its {RECORDED} is no recording of this tile; give another folder"
+            ) from None
+    unfinished, images = folder / UNFINISHED, folder / IMAGES
+    shutil.rmtree(unfinished, ignore_errors=True)
+    _write_images(images, spec.rows - 1, spec.columns)
+    run = Run(data_dir=str(images), hidden=(), examples=EXAMPLES, settings=_settings(spec))
+    found = cosim.cosim(run, None, None, unfinished, Console(quiet=True), record=True)
     if not found["identical"]:
-        raise InputError(f"its closed loop differs from golden: {cosim.mismatch_text(found)}")
+        raise DiffersError(
+            f"its closed loop differs from golden: {cosim.mismatch_text(found)}; see {unfinished}"
+        )
+    unfinished.rename(folder / RECORDED)
     return Recording(folder / RECORDED, RECORDED, 0, "")
 
 
@@ -146,7 +165,7 @@ def _write_images(folder: Path, inputs: int, classes: int) -> None:
 def measure(recording: Recording, netlist: Path, cells: Path, folder: Path) -> Activity:
     """Play a recording at a netlist, from the start, and count toggles in training.
 
-    Raises InputError where the gates do anything else than what was recorded.
+    Raises DiffersError where the gates do anything else than what was recorded.
     """
     from cocotb_tests.closed_loop import plain_bench
     from cocotb_tests.closed_loop.trace import Reader
@@ -164,7 +183,7 @@ def measure(recording: Recording, netlist: Path, cells: Path, folder: Path) -> A
     ]  # fmt: skip
     code, said = gates.simulate(within, sources, ("replay_tb", "activity"), delays=True)
     if code or not said.rstrip().endswith(f"PASS {orders} orders"):
-        raise InputError(f"synth: the gates differ from what was recorded; see {within}")
+        raise DiffersError(f"the gates differ from what was recorded; see {within}")
     with (within / WAVES).open() as lines:
         toggles = vcd.read(lines, "aclk")
     (within / WAVES).unlink()

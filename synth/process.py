@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _RSS_UNITS_A_MB = 1 << 20 if sys.platform == "darwin" else 1 << 10
 """macOS counts a process's memory in bytes, Linux in KiB."""
@@ -38,9 +43,12 @@ def run(arguments: list[str], folder: Path) -> Done:
     """Run a program in a folder. A process that is interrupted takes the program with it."""
     start = time.monotonic()
     # Not subprocess.run, which does not tell what this one process took.
-    with subprocess.Popen(
-        arguments, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    with (
+        _ended_by_an_exception(),
+        subprocess.Popen(
+            arguments, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process,
+    ):
         assert process.stdout is not None
         try:
             log = process.stdout.read()
@@ -55,3 +63,23 @@ def run(arguments: list[str], folder: Path) -> Done:
         round(used.ru_maxrss / _RSS_UNITS_A_MB),
     )
     return Done(log, process.returncode, took)
+
+
+@contextlib.contextmanager
+def _ended_by_an_exception() -> Iterator[None]:
+    """SIGTERM ends Python at once, and would leave a tool that goes on writing its files."""
+    if (
+        threading.current_thread() is not threading.main_thread()
+        or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL
+    ):
+        yield
+        return
+
+    def end(number: int, _frame: Any) -> None:
+        raise SystemExit(128 + number)
+
+    signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)

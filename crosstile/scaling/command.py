@@ -9,7 +9,15 @@ from typing import Any
 
 from rich.console import Console
 
-from crosstile.folder import RESULT, host, make_writable, refuse_other, versions, write_json
+from crosstile.folder import (
+    RESULT,
+    host,
+    make_writable,
+    read_kept,
+    refuse_other,
+    versions,
+    write_json,
+)
 from crosstile.scaling import fit, page, plot
 from crosstile.scaling.point import Point, point
 from crosstile.scaling.sizes import Size
@@ -47,14 +55,16 @@ def scaling(
     with hdl_extra(NAME):
         import rtl.top  # noqa: F401
     refuse_other(folder, NAME)
+    specs = list(specs)
+    _refuse_fewer(folder, {(name, spec.rows, spec.columns) for spec in specs for name in names})
     if document is not None:
         # Before hours of work, not after.
-        report.read(document)
+        report.refuse_unfit(document)
     make_writable(folder / RUNS)
     points = [point(name, spec, folder / RUNS) for spec in specs for name in names]
     rows = []
     for number, one in enumerate(points, 1):
-        timed = fmax_up_to is None or max(one.size) <= fmax_up_to
+        timed = one.timed or fmax_up_to is None or max(one.size) <= fmax_up_to
         row = measure(one, console, timed=timed)
         rows.append(row)
         if row["run_now"]:
@@ -76,6 +86,20 @@ def scaling(
             write_atomically(document.with_name(PLOT), png)
         report.insert(document, NAME, page.section(found, PLOT if png else None))
     return found
+
+
+def _refuse_fewer(folder: Path, asked: set[tuple[str, int, int]]) -> None:
+    """Raise InputError if the folder's study has points that this one would leave out."""
+    if not (folder / RESULT).exists():
+        return
+    points = read_kept(folder / RESULT)["points"]
+    lost = {(row["target"], row["rows"], row["columns"]) for row in points} - asked
+    if lost:
+        target, rows, columns = min(lost)
+        raise InputError(
+            f"--out {folder}: its study has {len(lost)} points that this one leaves out, as "
+            f"--target {target} --size {rows}x{columns}; ask for them too, or give another folder"
+        )
 
 
 def measure(of: Point, console: Console, *, timed: bool) -> dict[str, Any]:

@@ -16,7 +16,10 @@ without a line; *a line*, what a row or a column more takes, over squares; *a
 row* and *a column*, each by itself, over all shapes. *Off* is the largest
 deviation of a fit, in percent of the value it is for. *r x c* is the share of
 rows x columns in the largest tile, where it is fitted beside rows and columns.
-*Used* is of what the device has least of for the tile."""
+*Used* is of what the device has least of for the tile.
+
+*Fmax* on an FPGA is of one placement, of seed 1, from register to register; in
+standard cells before a floorplan, the paths from and to ports among them."""
 TIMES = """\
 Tool time is in seconds of the processor, not by the clock. *Blocks* is a second
 synthesis that keeps the blocks apart, for their areas; a block is counted

@@ -48,6 +48,9 @@ def plot(found: dict[str, Any]) -> bytes | None:
             fitted = line["base"] + line["per_line"] * lines
             area.plot(lines, fitted, color="0.2", linestyle="--", linewidth=0.8)
         _draw(by_fmax, timed, lambda row: row["fmax_mhz"], colour)
+        if timed:
+            mark = targets.target(name).mark_mhz
+            by_fmax.axhline(mark, color=colour, linestyle=(0, (1, 2)), linewidth=1)
         _draw(by_time, mine, lambda row: row["took"]["synthesis"]["cpu_seconds"], colour)
         _draw(by_time, timed, _timing_seconds, colour, marker="^", linestyle=":")
     for panel, unit in zip(by_area, units, strict=True):

@@ -55,6 +55,11 @@ class Point:
 
         return self._once(AREA, find)
 
+    @property
+    def timed(self) -> bool:
+        """Whether `timing` has been found."""
+        return (self.folder / TIMING).exists()
+
     def timing(self, step: Step) -> dict[str, Any]:
         """How fast the netlist is that `area` left. Raises InputError."""
         return self._once(

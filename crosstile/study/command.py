@@ -51,6 +51,9 @@ def study(
     """
     chosen = range(seeds or of.seeds)
     refuse_other(folder, of.name)
+    if document is not None:
+        # Before hours of work, not after.
+        report.refuse_unfit(document)
     make_writable(folder / RUNS)
     with console.status("reading the data"):
         planned, absent = plan(of, chosen, data_dirs or {})

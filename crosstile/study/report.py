@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -23,6 +24,13 @@ def insert(path: Path, name: str, text: str) -> None:
     else:
         after = before + ("\n" if before else "") + block
     write_atomically(path, after.encode())
+
+
+def refuse_unfit(path: Path) -> None:
+    """Raise InputError where the document could not be read, or not be put into its folder."""
+    read(path)
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"--report {path}: its folder is not there, or cannot be written")
 
 
 def read(path: Path) -> str:

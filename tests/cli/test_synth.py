@@ -128,13 +128,14 @@ def test_a_tile_that_does_not_fit_is_one_line_with_by_how_much(
 def test_a_block_counts_once_for_each_instance() -> None:
     stat = {
         "modules": {
-            "\\t": {"num_cells_by_type": {"LUT4": 1, "t_a": 2}},
+            "\\t": {"num_cells_by_type": {"LUT4": 1, "t_a": 2, "DP16KD": 1}},
             "\\t_a": {"num_cells_by_type": {"LUT4": 5, "CCU2C": 1, "TRELLIS_FF": 3}},
         }
     }
-    assert fpga_report.blocks(stat, "t", "LUT4", "TRELLIS_FF", {"LUT4": 1, "CCU2C": 2}) == [
-        fpga_report.Block("a", 2, 10, 6, 14),
-        fpga_report.Block("t", 1, 1, 0, 1),
+    logic = {"LUT4": 1, "CCU2C": 2}
+    assert fpga_report.blocks(stat, "t", "LUT4", "TRELLIS_FF", "DP16KD", logic) == [
+        fpga_report.Block("a", 2, luts=10, ffs=6, rams=0, area=14),
+        fpga_report.Block("t", 1, luts=1, ffs=0, rams=1, area=1),
     ]
 
 

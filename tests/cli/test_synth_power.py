@@ -13,13 +13,15 @@ pytest.importorskip("amaranth", reason="needs the hdl extra: pip install '.[hdl]
 
 from cocotb_tests import build
 from cocotb_tests.closed_loop import trace
-from crosstile import activity
+from crosstile import activity, synthesis
 from crosstile.cli import main
 from crosstile.verilog import tile_spec
+from golden.training.loop import Run
 from spec.errors import InputError
-from synth import asic, liberty, opensta, power, vcd
+from spec.tile import TileSpec
+from synth import asic, gates, liberty, opensta, power, vcd
 from synth.netlist import Netlist
-from tests.synth.block import COMMAND, FED, TOP, needs_cells, result_of
+from tests.synth.block import BLOCK, COMMAND, FED, TOP, needs_cells, result_of
 
 pytestmark = needs_cells
 HALF_CV2 = 0.5 * 1.8**2
@@ -162,6 +164,85 @@ def test_a_recording_of_other_tiles_is_one_line(
     assert "has no such tile of 5x3: its tiles are 5x3; give" in error
 
 
+def recorded_run(folder: Path, spec: TileSpec) -> dict[str, Any]:
+    """What cosim leaves."""
+    layers = [spec.rows - 1, spec.columns]
+    folder.mkdir(parents=True, exist_ok=True)
+    described = trace.describe("pcm-3t1c", activity._settings(spec), layers)
+    trace.Writer(folder / "trace.bin", described).end(None)
+    return {"identical": True}
+
+
+def test_a_run_that_was_stopped_is_recorded_anew_and_one_that_ended_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spec, calls = tile_spec("tiny", None, None, {}), []
+
+    def stopped(_run: Run, _network: None, _given: None, folder: Path, *_: Any, **__: Any) -> None:
+        (folder / "design.v").parent.mkdir(exist_ok=True)
+        (folder / "design.v").write_text("half")
+        raise KeyboardInterrupt
+
+    def whole(
+        run: Run, _network: None, _given: None, folder: Path, *_: Any, **__: Any
+    ) -> dict[str, Any]:
+        calls.append(run)
+        assert not (folder / "design.v").exists()
+        return recorded_run(folder, spec)
+
+    monkeypatch.setattr(activity, "tile_text", repr)
+    monkeypatch.setattr(activity.cosim, "cosim", stopped)
+    with pytest.raises(KeyboardInterrupt):
+        activity.own(spec, tmp_path)
+    monkeypatch.setattr(activity.cosim, "cosim", whole)
+    first = activity.own(spec, tmp_path)
+    assert (first.folder, first.name) == (tmp_path / activity.RECORDED, activity.RECORDED)
+    assert activity.own(spec, tmp_path) == first
+    assert len(calls) == 1
+    with pytest.raises(InputError, match="no recording of this tile; give another folder"):
+        activity.own(tile_spec("tiny", 6, 3, {}), tmp_path)
+
+
+def test_a_tile_that_differs_from_golden_is_a_failed_check(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(activity.cosim, "cosim", lambda *_, **__: {"identical": False})
+    monkeypatch.setattr(activity.cosim, "mismatch_text", lambda found: "weights[3]")
+    with pytest.raises(activity.DiffersError, match=r"differs from golden: weights\[3\]"):
+        activity.own(tile_spec("tiny", None, None, {}), tmp_path)
+
+
+def test_gates_that_differ_fail_the_command_again_and_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def differ(*_: Any) -> None:
+        raise activity.DiffersError("the gates differ")
+
+    monkeypatch.setattr(synthesis, "tile_text", lambda spec: BLOCK)
+    monkeypatch.setattr(activity, "unable", lambda spec: "")
+    monkeypatch.setattr(activity, "own", lambda spec, folder: None)
+    monkeypatch.setattr(activity, "measure", differ)
+    out = tmp_path / "out"
+    for _ in range(2):
+        assert main([*COMMAND, "--out", str(out)]) == 1
+        assert "no power: the gates differ" in capsys.readouterr().out
+        assert result_of(out)["activity"] == {"missing": "the gates differ", "differs": True}
+        (out / "result.json").unlink()
+    assert "Not known: the gates differ.\n" in (out / "report.md").read_text()
+
+
+def test_a_recording_without_icarus_is_one_line_before_the_synthesis(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(gates, "COMPILER", "no-iverilog")
+    command = [*COMMAND, "--activity", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert main(command) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "apt-get install iverilog" in error
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.exhaustive
 def test_the_gates_of_a_tile_play_its_own_run(tmp_path: Path) -> None:
     """A whole tile: what was recorded at the RTL happens at the gates, and toggles are counted."""
@@ -178,5 +259,5 @@ def test_the_gates_of_a_tile_play_its_own_run(tmp_path: Path) -> None:
     damaged = re.sub(r"^  NAND2X1 (_\d+_) \(", r"  NOR2X1 \1 (", text, flags=re.MULTILINE)
     netlist.write_text(damaged)
     recording = activity.Recording(tmp_path / "tile" / activity.RECORDED, "again", 0, "")
-    with pytest.raises(InputError, match="the gates differ from what was recorded"):
+    with pytest.raises(activity.DiffersError, match="the gates differ from what was recorded"):
         activity.measure(recording, netlist, asic.CELLS, tmp_path / "other")

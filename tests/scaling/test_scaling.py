@@ -35,6 +35,7 @@ class Device:
         self.asked: list[tuple[str, str]] = []
         self.fails: dict[tuple[str, str], BaseException] = {}
         self.version = "1"
+        self.mark_mhz = 90
 
     def check_tools(self) -> None:
         """All are there."""
@@ -136,10 +137,29 @@ def test_what_is_there_is_not_done_again(
     again = result_of(tmp_path / "out")
     assert again["targets"] == before["targets"]
     assert [row["fmax_mhz"] for row in again["points"]] == [99.5, 99.5, None]
+    # What is known is told, asked for or not.
+    assert scaling(*SQUARES, "--fmax-up-to", "0") == 0
+    assert result_of(tmp_path / "out")["points"] == again["points"]
+    assert device.asked == areas + timings
     # Another version of a tool is another point.
     device.version = "2"
-    assert scaling("--size", "64x64") == 0
-    assert device.asked[-2:] == [("synthesis", "64x64"), ("place and route", "64x64")]
+    assert scaling(*SQUARES, "--fmax-up-to", "64") == 0
+    assert device.asked[5:7] == [("synthesis", "64x64"), ("place and route", "64x64")]
+
+
+def test_a_study_of_fewer_sizes_leaves_what_is_there(
+    device: Device, scaling: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert scaling("--size", "64x64", "--size", "64x128") == 0
+    before = result_of(tmp_path / "out")
+    capsys.readouterr()
+    assert scaling("--size", "64x64", "--size", "128x128") == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "1 points that this one leaves out, as --target device --size 64x128; ask" in error
+    assert result_of(tmp_path / "out") == before
+    assert scaling(*SQUARES, "--size", "64x128") == 0
+    assert len(result_of(tmp_path / "out")["points"]) == 4
 
 
 def test_a_point_that_fails_loses_no_other(
@@ -240,6 +260,7 @@ def test_a_folder_of_something_else_stays_as_it_is(
         (["--preset", "huge"], "preset huge: choose one of"),
         (["--set", "slots=12"], "slots=12: give a power of two"),
         (["--report", "."], "--report .: cannot be read (Is a directory)"),
+        (["--report", "nowhere/x.md"], "--report nowhere/x.md: its folder is not there"),
     ],
 )
 def test_bad_input_is_one_line(
@@ -269,10 +290,13 @@ def test_a_point_is_kept_under_all_that_it_rests_on(device: Device, tmp_path: Pa
     assert folder(8, {}) != before
 
 
+FPGAS = ("ice40-hx8k", "ecp5-25k", "ecp5-85k")
+
+
 @pytest.mark.parametrize(
     ("target", "steps"),
     [
-        ("ecp5-25k", ["synthesis", "packing", "blocks", "place and route"]),
+        *((name, ["synthesis", "packing", "blocks", "place and route"]) for name in FPGAS),
         pytest.param("osu018", ["synthesis", "blocks", "timing"], marks=needs_cells),
     ],
 )

@@ -57,3 +57,18 @@ def test_a_program_ends_with_who_asked_for_it(tmp_path: Path) -> None:
         signal.signal(signal.SIGUSR1, before)
     with pytest.raises(ProcessLookupError):
         os.kill(int((tmp_path / "pid").read_text()), 0)
+
+
+def test_a_program_ends_with_who_asked_for_it_and_is_told_to_end(tmp_path: Path) -> None:
+    """A batch system stops a command by SIGTERM; the next one must not meet the old tool."""
+    program = "import os, time; open('pid', 'w').write(str(os.getpid()))"
+    program += f"; os.kill(os.getppid(), {signal.SIGTERM:d}); time.sleep(60)"
+    asking = f"""
+import sys
+from pathlib import Path
+from synth import process
+process.run([sys.executable, "-c", {program!r}], Path({str(tmp_path)!r}))
+"""
+    assert subprocess.run([sys.executable, "-c", asking]).returncode == 128 + signal.SIGTERM
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)
