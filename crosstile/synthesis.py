@@ -118,15 +118,18 @@ def failed(found: dict[str, Any]) -> bool:
 def table(found: dict[str, Any]) -> Table:
     """The figures, and the largest blocks."""
     target = targets.target(found["target"])
-    shown = Table(title=f"{found['module']} on {found['target']}", title_justify="left")
+    title = f"{found['module']} on {found['target']}: {found['fmax_mhz']:.1f} MHz"
+    shown = Table(title=title, title_justify="left")
     row = target.row(found)
-    shown.add_column("")
-    for column in (*row, "Fmax", "mark"):
+    shown.add_column("", overflow="fold")
+    for column in row:
         shown.add_column(column, justify="right")
-    shown.add_row("tile", *row.values(), f"{found['fmax_mhz']:.1f} MHz", f"{found['mark_mhz']} MHz")
+    shown.add_row("tile", *row.values())
     for block in found["blocks"][:BLOCKS_SHOWN]:
         own = target.block_row(block)
-        shown.add_row(block["name"], *(own.get(column, "") for column in row), "", "")
+        # All but the shell are in the tile.
+        name = block["name"].removeprefix("tile_")
+        shown.add_row(name, *(own.get(column, "") for column in row))
     return shown
 
 
