@@ -7,7 +7,7 @@ READY   := $(VENV)/.ready
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup yosys demo test coverage formal mutate docs lint format bench clean
+.PHONY: help setup yosys demo test gates coverage formal mutate docs lint format bench clean
 
 help:    ## show this list
 	@sed -n 's/^\([a-z]*\): *[^#]*## */  make \1 - /p' $(MAKEFILE_LIST)
@@ -31,6 +31,10 @@ demo: $(READY) ## train on MNIST with the full cell, and leave the results in bu
 
 test: yosys ## run every test, on WORKERS processes (default 2)
 	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+
+gates: yosys ## the tiny tile in standard cells: its proof, its bench and a recorded run at the gates
+	$(BIN)/python -m pytest -n $(WORKERS) -m exhaustive \
+	  tests/equivalence/test_tile_gates.py tests/cli/test_synth_power.py tests/cli/test_synth_cells.py
 
 # Models that count are built anew, so this takes several minutes.
 coverage: yosys ## functional, line and toggle coverage of the tile; build/coverage, docs/coverage.md

@@ -41,6 +41,7 @@ def write_register_documents(spec: TileSpec, name: str, folder: Path) -> tuple[P
     HTMLExporter(generate_source_links=False).export(top, str(pages))
     _forget_the_time(pages / "index.html", source)
     CHeaderExporter().export(top, str(header))
+    _align(header)
     IPXACTExporter(vendor=VENDOR, library=LIBRARY, version=VERSION).export(top, str(ip_xact))
     return source, header, ip_xact, pages
 
@@ -51,6 +52,13 @@ def _forget_the_time(page: Path, source: Path) -> None:
     if found := re.search(r"BUILD_TS = (\d+)", text):
         content = str(zlib.crc32(source.read_bytes()))
         page.write_text(text.replace(found[1], content), encoding="utf-8")
+
+
+def _align(header: Path) -> None:
+    """A packed struct alone is aligned to a byte: a RISC-V would write registers byte by byte."""
+    text = header.read_text(encoding="utf-8")
+    aligned = text.replace("((__packed__))", "((__packed__, __aligned__(4)))")
+    header.write_text(aligned, encoding="utf-8")
 
 
 def main() -> None:

@@ -57,7 +57,7 @@ targets:
 
   sim_verilator:
     <<: *sim
-    description: The same in Verilator 5 or newer; for large tiles
+    description: The same in Verilator, 5.006 or newer; for large tiles
     flow_options:
       tool: verilator
       mode: binary

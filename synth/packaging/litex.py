@@ -217,6 +217,11 @@ class Script:
         """Addresses of the words of a CSR, lowest bits first; LiteX has the highest ones first."""
         return [self.csrs[name] + 4 * word for word in reversed(range(count))]
 
+    def pairs(self, name, value, bits):
+        """Address and content of each word of a CSR, lowest bits first."""
+        words = [value >> 32 * n & 0xFFFFFFFF for n in range(-(-bits // 32))]
+        return list(zip(self.csr(name, len(words)), words, strict=True))
+
     def run(self, command):
         """A command of the tile, until its interrupt; it must end without an error."""
         self.write(ORIGIN + REGISTERS["COMMAND"], COMMANDS[command])
@@ -226,30 +231,33 @@ class Script:
         self.expect(self.csr("tile_ev_status")[0], 0)
 
     def beats(self, data):
-        """A packet as (words, keep, last)."""
-        count = -(-8 * AXIS_BYTES // 32)
+        """A packet as (data, keep, last)."""
         for start in range(0, len(data), AXIS_BYTES):
             part = data[start : start + AXIS_BYTES]
             value = int.from_bytes(part, "little")
-            words = [value >> 32 * n & 0xFFFFFFFF for n in range(count)]
-            yield words, (1 << len(part)) - 1, start + AXIS_BYTES >= len(data)
+            yield value, (1 << len(part)) - 1, start + AXIS_BYTES >= len(data)
 
     def send(self, destination, data):
         """A packet to the tile."""
-        for words, keep, last in self.beats(data):
-            for address, word in zip(self.csr("streams_send_data", len(words)), words, strict=True):
+        for value, keep, last in self.beats(data):
+            for address, word in self.pairs("streams_send_data", value, 8 * AXIS_BYTES):
                 self.write(address, word)
-            self.write(self.csr("streams_send")[0], last | destination << 1 | keep << 3)
+            rest = last | destination << 1 | keep << 3
+            # The lowest word comes last: it is the one that sends.
+            for address, word in reversed(self.pairs("streams_send", rest, 3 + AXIS_BYTES)):
+                self.write(address, word)
             self.wait(self.csr("streams_sending")[0], 0)
 
     def receive(self, data):
         """A packet from the tile that must be this one; only bytes that it has are compared."""
-        for words, keep, last in self.beats(data):
+        for value, keep, last in self.beats(data):
             self.wait(self.csr("streams_waiting")[0], 1)
-            full = (1 << AXIS_BYTES) - 1
-            self.expect(self.csr("streams_beat")[0], last | keep << 3, 1 | full << 3)
+            rest = self.pairs("streams_beat", last | keep << 3, 3 + AXIS_BYTES)
+            looked_at = self.pairs("streams_beat", ~(3 << 1), 3 + AXIS_BYTES)  # not at DEST
+            for (address, word), (_, mask) in zip(rest, looked_at, strict=True):
+                self.expect(address, word, mask)
             bytes_left = bin(keep).count("1")
-            for address, word in zip(self.csr("streams_data", len(words)), words, strict=True):
+            for address, word in self.pairs("streams_data", value, 8 * AXIS_BYTES):
                 self.expect(address, word, (1 << 8 * max(0, min(4, bytes_left))) - 1)
                 bytes_left -= 4
             self.write(self.csr("streams_take")[0], 1)

@@ -98,11 +98,15 @@ def test_ip_xact_has_the_name_of_the_other_packages(folder: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="needs gcc")
 def test_c_compiles_with_the_header(folder: Path, tmp_path: Path) -> None:
-    """Registers lie in its struct where they lie in the table."""
+    """Registers lie in its struct where they lie in the table, and are written as words.
+
+    A struct aligned to a byte is written byte by byte where the processor cannot do otherwise.
+    """
     lines = ["#include <stddef.h>", f'#include "{NAME}.h"']
     lines += [
         f'_Static_assert(offsetof({NAME}_t, {r.name}) == {r.offset}, "{r.name}");' for r in TABLE
     ]
+    lines.append(f'_Static_assert(_Alignof({NAME}_t) == 4, "words");')
     (tmp_path / "driver.c").write_text("\n".join([*lines, ""]))
     command = ["gcc", "-std=c11", "-Wall", "-Werror", "-fsyntax-only", f"-I{folder}", "driver.c"]
     run = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)

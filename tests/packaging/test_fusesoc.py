@@ -90,12 +90,13 @@ def test_sim_passes_and_fails_with_the_bench(tiny: Path, run: Program, tmp_path:
 @needs_make
 @needs_compiler
 @needs_verilator
-@pytest.mark.exhaustive
-def test_sim_in_verilator_passes_and_fails_with_the_bench(
-    tiny: Path, run: Program, tmp_path: Path
-) -> None:
+def test_sim_in_verilator_passes(tiny: Path, run: Program, tmp_path: Path) -> None:
     code, said = fusesoc(run, tiny, "sim_verilator", tmp_path)
     assert (code, re.findall("(?m)^(?:PASS|FAIL)$", said)) == (0, ["PASS"])
+
+
+@pytest.mark.exhaustive
+def test_sim_in_verilator_fails_with_the_bench(tiny: Path, run: Program, tmp_path: Path) -> None:
     damaged = copied(tiny, tmp_path)
     bench = damaged / "crosstile_5x3_tb.v"
     bench.write_text(bench.read_text().replace("IS_ID = 32'h4", "IS_ID = 32'h5"))

@@ -31,7 +31,10 @@ def test_the_tile_works_behind_litexs_bus_and_csrs(
 
 
 @pytest.mark.exhaustive
-@pytest.mark.parametrize(("rows", "columns", "axis_bytes"), [(37, 19, "2"), (12, 40, "16")])
+@pytest.mark.parametrize(
+    ("rows", "columns", "axis_bytes"),
+    [(37, 19, "2"), (12, 40, "16"), (70, 9, "32"), (37, 70, "64")],
+)
 def test_other_sizes_and_widths(
     rows: int, columns: int, axis_bytes: str, run: Program, tmp_path: Path
 ) -> None:
