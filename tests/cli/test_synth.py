@@ -43,6 +43,28 @@ def test_the_result_has_its_keys_and_figures(folder: Path) -> None:
     assert "crosstile_5x3" in json.loads((folder / found["netlist"]).read_text())["modules"]
 
 
+def test_a_path_has_the_cells_and_wires_of_each_signal() -> None:
+    def part(kind: str, delay: float, net: str | None = None) -> dict[str, Any]:
+        named = {} if net is None else {"net": net}
+        return {"type": kind, "delay": delay, "to": {"cell": "end_TRELLIS_FF_Q"}, **named}
+
+    path = [
+        part("clk-to-q", 0.5, "a"), part("routing", 1.0, "a"), part("logic", 0.2, "b_LUT4_Z"),
+        part("routing", 2.0, "b_LUT4_Z_1"), part("logic", 0.3, "$made"), part("routing", 0.7, "c"),
+        part("setup", 0.1),
+    ]  # fmt: skip
+    other = {"from": "<async>", "to": "<async>", "path": path[:1]}
+    found = fpga_report.critical_path(
+        {"critical_paths": [other, {"from": "aclk", "to": "aclk", "path": path}]}
+    )
+    assert found == [
+        fpga_report.Step("a", 1, 0.5, 1.0, 1.5),
+        fpga_report.Step("b", 1, 0.2, 2.0, 3.7),
+        fpga_report.Step("c", 1, 0.3, 0.7, 4.7),
+        fpga_report.Step("end", 1, 0.1, 0.0, 4.8),
+    ]
+
+
 @pytest.mark.slow
 def test_the_blocks_and_the_path_have_the_designs_own_names(folder: Path) -> None:
     found = result_of(folder)
@@ -53,6 +75,8 @@ def test_the_blocks_and_the_path_have_the_designs_own_names(folder: Path) -> Non
     times = [step["arrival_ns"] for step in steps]
     assert times == sorted(times)
     assert times[-1] == pytest.approx(1000 / found["fmax_mhz"], rel=0.01)
+    parts = sum(step["logic_ns"] + step["routing_ns"] for step in steps)
+    assert parts == pytest.approx(times[-1], abs=0.01 * len(steps))
     verilog = (folder / "crosstile_5x3.v").read_text()
     for step in steps:
         assert step["signal"].split(".")[-1].split("[")[0] in verilog
