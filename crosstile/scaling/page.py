@@ -19,7 +19,8 @@ rows x columns in the largest tile, where it is fitted beside rows and columns.
 *Used* is of what the device has least of for the tile.
 
 *Fmax* on an FPGA is of one placement, of seed 1, from register to register; in
-standard cells before a floorplan, the paths from and to ports among them."""
+standard cells before a floorplan, the paths from and to ports among them. A
+dotted line of the plot is what is asked for."""
 TIMES = """\
 Tool time is in seconds of the processor, not by the clock. *Blocks* is a second
 synthesis that keeps the blocks apart, for their areas; a block is counted
