@@ -47,7 +47,7 @@ def synth(
     if given is not None and not target.measures_power:
         raise InputError(f"--activity: --target {name} has no power to measure; leave it out")
     refuse_taken(folder, (RESULT,))
-    recording = _given(given, spec)
+    recording = _given(given, spec) if target.measures_power else None
     make_writable(folder)
     top = module_name(spec)
     start = time.monotonic()
@@ -96,7 +96,7 @@ def _power(
     recording: activity.Recording | str | None,
 ) -> dict[str, Any]:
     """Power, and what of; or why it is not known."""
-    if not made.get("equivalence", {"equal": True})["equal"]:
+    if _unproven(made):
         recording = "the netlist is not proven to be the tile"
     if isinstance(recording, str):
         return {"power": None, "activity": {"missing": recording}}
@@ -111,8 +111,12 @@ def _power(
 
 def failed(found: dict[str, Any]) -> bool:
     """Whether a check failed: the proof, or the gates or their tile in training."""
-    unequal = not found.get("equivalence", {"equal": True})["equal"]
-    return unequal or found.get("activity", {}).get("differs", False)
+    return _unproven(found) or found.get("activity", {}).get("differs", False)
+
+
+def _unproven(found: dict[str, Any]) -> bool:
+    """Whether a proof was asked for, and is none."""
+    return not found.get("equivalence", {"equal": True})["equal"]
 
 
 def table(found: dict[str, Any]) -> Table:

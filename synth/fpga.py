@@ -26,8 +26,7 @@ SEED = 1
 TIMING_WEIGHT = 100
 """How much nextpnr's placer cares for slack against length; it would take 10.
 
-Two thirds of a tile's slow paths are wires. Of thirteen tiles on ECP5 up to 128 x 128, the slowest
-went from 89 to 101 MHz.
+Two thirds of a tile's slow paths are wires. Found by trial: docs/synthesis.md has what it gains.
 """
 NETLIST, REPORT, STAT, BLOCKS = "netlist.json", "timing.json", "cells.json", "blocks.json"
 YOSYS_LOG, PACKING_LOG, NEXTPNR_LOG = "yosys.log", "packing.log", "nextpnr.log"

@@ -102,7 +102,6 @@ def _signal(name: str) -> str:
 def page(found: dict[str, Any], cell: str) -> str:
     """The page, in Markdown. `cell` is nextpnr's name of a logic cell."""
     device, path = found["utilization"][cell], found["critical_path"]
-    routing = sum(step["routing_ns"] for step in path)
     lines = [
         f"# {found['module']} on {found['target']}", "",
         "Placed out of context, without pins: its ports are nets of the same chip, and only paths "
@@ -129,7 +128,8 @@ def page(found: dict[str, Any], cell: str) -> str:
         *(f"| `{s['signal']}` | {s['cells']} | {s['logic_ns']:.2f} | {s['routing_ns']:.2f} | "
           f"{s['arrival_ns']:.2f} |" for s in path),
         *([f"| in all | {sum(s['cells'] for s in path)} | "
-           f"{sum(s['logic_ns'] for s in path):.2f} | {routing:.2f} | "
+           f"{sum(s['logic_ns'] for s in path):.2f} | "
+           f"{sum(s['routing_ns'] for s in path):.2f} | "
            f"{path[-1]['arrival_ns']:.2f} |"] if path else []),
     ]  # fmt: skip
     return "\n".join(lines) + "\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ BLOCK_MEASURES = ("area", "ffs")
 
 def scaling(
     names: list[str],
-    specs: Iterable[TileSpec],
+    specs: Sequence[TileSpec],
     folder: Path,
     console: Console,
     *,
@@ -55,7 +55,6 @@ def scaling(
     with hdl_extra(NAME):
         import rtl.top  # noqa: F401
     refuse_other(folder, NAME)
-    specs = list(specs)
     _refuse_fewer(folder, {(name, spec.rows, spec.columns) for spec in specs for name in names})
     if document is not None:
         # Before hours of work, not after.
@@ -97,7 +96,7 @@ def _refuse_fewer(folder: Path, asked: set[tuple[str, int, int]]) -> None:
     if lost:
         target, rows, columns = min(lost)
         raise InputError(
-            f"--out {folder}: its study has {len(lost)} points that this one leaves out, as "
+            f"--out {folder}: this leaves out {len(lost)} points of its study, as "
             f"--target {target} --size {rows}x{columns}; ask for them too, or give another folder"
         )
 

@@ -156,7 +156,7 @@ def test_a_study_of_fewer_sizes_leaves_what_is_there(
     assert scaling("--size", "64x64", "--size", "128x128") == 2
     error = capsys.readouterr().err
     assert error.count("\n") == 1
-    assert "1 points that this one leaves out, as --target device --size 64x128; ask" in error
+    assert "leaves out 1 points of its study, as --target device --size 64x128; ask" in error
     assert result_of(tmp_path / "out") == before
     assert scaling(*SQUARES, "--size", "64x128") == 0
     assert len(result_of(tmp_path / "out")["points"]) == 4
