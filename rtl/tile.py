@@ -10,7 +10,6 @@ from typing import Any
 
 from amaranth.hdl import Cat, Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.cdc import FFSynchronizer
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from rtl.axi_lite import AxiLite
@@ -25,6 +24,7 @@ from rtl.polarity import PolarityBank
 from rtl.register_slice import SkidBuffer
 from rtl.registers import RegisterBank
 from rtl.skew import RowSkew
+from rtl.synchroniser import Synchroniser
 from rtl.transfer import TransferSequencer, set_table
 from rtl.update_stream import UpdateStream
 from rtl.vector_input import VectorInput
@@ -115,9 +115,7 @@ class Tile(wiring.Component):
         ):
             flops = spec.host.synchroniser_flops
             if flops:
-                m.submodules[f"{name}_synchroniser"] = FFSynchronizer(
-                    pin, inner, stages=flops, reset_less=False
-                )
+                m.submodules[f"{name}_synchroniser"] = Synchroniser(pin, inner, flops)
             else:
                 m.d.comb += inner.eq(pin)
         self._host(m)

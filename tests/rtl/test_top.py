@@ -1,13 +1,15 @@
-"""rtl/top.py: its ports are those of spec/ports.py, which the documents have."""
+"""rtl/top.py: its ports are those of spec/ports.py, and what its Verilog has for other tools."""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 from amaranth.hdl import Fragment, Shape
 
-from rtl.top import Top
+from rtl.export import verilog
+from rtl.top import Top, module_name
 from spec.ports import PORTS
 from spec.presets import PRESETS
 from spec.tile import TileSpec
@@ -40,3 +42,13 @@ def test_every_port_is_in_the_table(spec: TileSpec) -> None:
 def test_every_port_has_a_sentence_of_its_own() -> None:
     assert all(port.text for port in PORTS)
     assert len({port.name for port in PORTS}) == len(PORTS)
+
+
+@pytest.mark.parametrize("flops", [0, 2, 3])
+def test_flip_flops_that_synchronise_say_so(flops: int) -> None:
+    tiny = PRESETS["tiny"]
+    spec = replace(tiny, host=replace(tiny.host, synchroniser_flops=flops))
+    text = verilog(Top(spec), module_name(spec), "title")
+    kept = re.findall(r'ASYNC_REG = "TRUE" \*\)\n  (?:output \w+;\n  )?reg (\w+);', text)
+    # Those of ready, and those of analog_safe.
+    assert sorted(kept) == sorted(2 * [f"stage{number}" for number in range(flops)])
