@@ -10,7 +10,7 @@ import click
 from crosstile import cosim as closed_loop
 from crosstile import recording
 from crosstile.cli.options import (
-    DATA_DIR_HELP,
+    cell_options,
     console,
     refuse_others,
     run_fields,
@@ -42,13 +42,7 @@ Cells: {", ".join(closed_loop.CELLS)}; needs pip install 'crosstile[hdl]', g++ a
 @click.command(help=_COSIM_HELP)
 @click.option("--network", metavar="N,N,..", help="All widths, from the inputs to the classes.")
 @click.option("--dataset", metavar="NAME", help="As in train.  [default: mnist]")
-@click.option("--data-dir", metavar="DIR", help=DATA_DIR_HELP)
-@click.option("--cell", metavar="NAME", help="Unit cell, see above.  [default: pcm-3t1c]")
-@click.option(
-    "--polarity-inversion/--no-polarity-inversion",
-    default=None,
-    help="Swap g and g_ref at each transfer of a row.  [default: swap]",
-)
+@cell_options
 @click.option(
     "--examples", type=int, metavar="N", default=closed_loop.DEFAULT_EXAMPLES, show_default=True,
     help="Stop after N training examples.",

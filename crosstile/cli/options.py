@@ -13,10 +13,30 @@ from rich.console import Console
 from spec.errors import InputError
 
 WIDTH = 80
-DATA_DIR_HELP = "Folder with the four IDX files; for CIFAR, a features file or its folder."
+
+_Command = Callable[..., Any]
 
 
-def tile_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def cell_options(command: _Command) -> _Command:
+    """Where the data lie and what a cell is, of every command that trains."""
+    for option in (
+        click.option(
+            "--polarity-inversion/--no-polarity-inversion", default=None,
+            help="Swap g and g_ref at each transfer of a row.  [default: swap]",
+        ),
+        click.option(
+            "--cell", metavar="NAME", help="Unit cell, see above.  [default: pcm-3t1c]"
+        ),
+        click.option(
+            "--data-dir", metavar="DIR",
+            help="Folder with the four IDX files; for CIFAR, a features file or its folder.",
+        ),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+def tile_options(command: _Command) -> _Command:
     """What says which tile, of every command that takes one."""
     for option in (
         click.option(

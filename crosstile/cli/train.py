@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from crosstile import train as training
-from crosstile.cli.options import DATA_DIR_HELP, console, run_fields
+from crosstile.cli.options import cell_options, console, run_fields
 from crosstile.cli.parameters import parameter_table
 from golden.training import datasets, plots
 from golden.training.config import CELLS
@@ -45,13 +45,7 @@ Cells: {", ".join(CELLS)}
 
 @click.command(help=_TRAIN_HELP)
 @click.option("--dataset", metavar="NAME", help="Data set, see above.  [default: mnist]")
-@click.option("--data-dir", metavar="DIR", help=DATA_DIR_HELP)
-@click.option("--cell", metavar="NAME", help="Unit cell, see above.  [default: pcm-3t1c]")
-@click.option(
-    "--polarity-inversion/--no-polarity-inversion",
-    default=None,
-    help="Swap g and g_ref at each transfer of a row.  [default: swap]",
-)
+@cell_options
 @click.option("--epochs", type=int, metavar="N", help="Passes over the data.  [default: 20]")
 @click.option("--examples", type=int, metavar="N", help="Stop after N training examples in all.")
 @click.option("--seed", type=int, metavar="N", help="0 to 2^32-1.  [default: 0]")
