@@ -103,7 +103,7 @@ def widths_of(text: str, option: str = "--hidden") -> tuple[int, ...]:
         ) from None
 
 
-def asked(context: click.Context, without: Sequence[str]) -> str:
+def command_line(context: click.Context, without: Sequence[str]) -> str:
     """The command as it was given, without the options that only say where results go."""
     words = context.command_path.split()
     for parameter in context.command.params:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from crosstile.cli.options import asked, console, settings_of
+from crosstile.cli.options import command_line, console, settings_of
 from crosstile.scaling import command, sizes
 from crosstile.verilog import tile_spec
 from spec.errors import InputError
@@ -73,7 +73,7 @@ def scaling(
     specs = [tile_spec(preset, *size, settings_of(settings)) for size in chosen]
     found = command.scaling(
         list(dict.fromkeys(names or targets.TARGETS)), specs, Path(out), console(),
-        fmax_up_to=fmax_up_to, command=asked(context, ("out", "report")),
+        fmax_up_to=fmax_up_to, command=command_line(context, ("out", "report")),
         document=Path(report) if report else None,
     )  # fmt: skip
     click.echo(command.last_words(found, Path(out)))

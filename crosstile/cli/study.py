@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from crosstile.cli.options import asked, console, settings_of
+from crosstile.cli.options import command_line, console, settings_of
 from crosstile.study import command, definition
 from spec.errors import InputError
 
@@ -70,7 +70,7 @@ def study(
     of = definition.changed(definition.read(name), given, settings_of(settings))
     found = command.study(
         of, Path(out), console(), seeds=seeds, data_dirs=settings_of(data_dirs, "--data-dir"),
-        scheduler=scheduler, workers=workers, command=asked(context, ("out", "report")),
+        scheduler=scheduler, workers=workers, command=command_line(context, ("out", "report")),
         document=Path(report) if report else None,
     )  # fmt: skip
     click.echo(command.last_words(found, Path(out)))
